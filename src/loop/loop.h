@@ -1,0 +1,59 @@
+/* The loop: one thread that owns the world. A turn is: read, handle, timers, then the end-of-turn
+ * hooks (hand the turn's writes to the store as one batch), then poll again.
+ *
+ * Owner: main. Everything here is called on the loop thread, except loop_wake. */
+#ifndef LOOP_LOOP_H
+#define LOOP_LOOP_H
+
+#include "base/clock.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+
+struct loop;
+struct loop_timer;
+struct uv_loop_s;
+
+struct loop *loop_new(void);
+void loop_free(struct loop *l);           /* runs close callbacks; all handles must be closed or closing */
+
+void loop_run(struct loop *l);            /* until loop_stop, or until nothing is left to wait for */
+void loop_stop(struct loop *l);
+
+struct uv_loop_s *loop_uv(struct loop *l);
+Usec loop_now_wall(const struct loop *l); /* taken once a turn */
+Usec loop_now_mono(const struct loop *l);
+
+/* Runs fn(arg) at the end of every turn in which something happened, in the order of registration. */
+Status loop_on_turn_end(struct loop *l, void (*fn)(void *arg), void *arg) MUST_USE;
+
+/* A callback slower than this is logged by name as loop.slow (warn); counted in loop_slow_count. */
+#define LOOP_SLOW_USEC (20 * USEC_MSEC)
+uint64_t loop_slow_count(const struct loop *l);
+
+/* Times a callback: `struct loop_span s = loop_span_begin(l, "http.request"); ... loop_span_end(&s);` */
+struct loop_span {
+    struct loop *loop;
+    const char *what;
+    Usec begin;
+};
+struct loop_span loop_span_begin(struct loop *l, const char *what);
+void loop_span_end(struct loop_span *s);
+
+/* Timers. Heap objects; free closes (safe inside its own callback; NULL is fine). A stopped timer may
+ * be started again. Without repeat: one shot. `what` is a literal, used by the slow log. */
+typedef void (*LoopTimerFn)(void *arg);
+struct loop_timer *loop_timer_new(struct loop *l, const char *what, LoopTimerFn fn, void *arg);
+void loop_timer_start(struct loop_timer *t, Usec after, Usec repeat);
+void loop_timer_stop(struct loop_timer *t);
+bool loop_timer_active(const struct loop_timer *t);
+void loop_timer_free(struct loop_timer *t);
+
+/* Calls fn(arg) soon, on the loop thread, after the current callback. */
+Status loop_defer(struct loop *l, void (*fn)(void *arg), void *arg) MUST_USE;
+
+/* Calls fn(signum, arg) on the loop thread for SIGINT, SIGTERM, SIGHUP, SIGCHLD, ... Also ignores SIGPIPE. */
+Status loop_on_signal(struct loop *l, int signum, void (*fn)(int signum, void *arg), void *arg,
+                      struct err *err) MUST_USE;
+
+#endif
