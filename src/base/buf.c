@@ -1,8 +1,8 @@
 /* struct buf: doubling up to the maximum of its birth.
  *
- * The one idea: the memory always has one byte more than cap, so that a NUL fits behind the last byte
- * (vsnprintf, buf_take) without a copy. A failed append adds nothing, and neither does any later one:
- * a text with a hole must not look like a text. */
+ * The one idea: the memory always has one byte more than cap, so that a NUL fits behind the last
+ * byte (vsnprintf, buf_take) without a copy. A failed append adds nothing, and neither does any
+ * later one: a text with a hole must not look like a text. */
 #include "base/buf.h"
 
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /* The real clock, and UTC times as text.
  *
- * The one idea: text has a fixed width, so years are held to 0000-9999 and digits are put one by one;
- * no locale, no time zone, no gmtime. Days are counted in the proleptic Gregorian calendar. */
+ * The one idea: text has a fixed width, so years are held to 0000-9999 and digits are put one by
+ * one; no locale, no time zone, no gmtime. Days are counted in the proleptic Gregorian calendar. */
 #include "base/clock.h"
 
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
-#define TIME_FIRST (INT64_C(-62167219200) * USEC_SEC)                     /* 0000-01-01 */
+#define TIME_FIRST (INT64_C(-62167219200) * USEC_SEC)                   /* 0000-01-01 */
 #define TIME_LAST  (INT64_C(253402300799) * USEC_SEC + INT64_C(999999)) /* 9999-12-31 */
 
 static const char weekday_names[] = "SunMonTueWedThuFriSat";

@@ -1,9 +1,9 @@
 /* Small files whole, and folders.
  *
- * The one idea: a rename is the moment a file changes, and it counts only once file and folder are on
- * the disk (fsync of both). Removing a tree works on descriptors and never follows a link, so that a
- * folder swapped for a link cannot lead it elsewhere; folders nested deeper than we hold descriptors
- * are first moved up to the top. */
+ * The one idea: a rename is the moment a file changes, and it counts only once file and folder are
+ * on the disk (fsync of both). Removing a tree works on descriptors and never follows a link, so
+ * that a folder swapped for a link cannot lead it elsewhere; folders nested deeper than we hold
+ * descriptors are first moved up to the top. */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -174,9 +174,9 @@ Status file_mkdirs(const char *path, mode_t mode, struct err *err)
 }
 
 struct tree_walk {
-    int top;         /* the folder that is being emptied */
-    unsigned moved;  /* makes names for folders moved up */
-    bool again;      /* something was moved up: go over the top once more */
+    int top;        /* the folder that is being emptied */
+    unsigned moved; /* makes names for folders moved up */
+    bool again;     /* something was moved up: go over the top once more */
 };
 
 static int remove_inside(struct tree_walk *w, int fd, int depth);

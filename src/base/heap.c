@@ -1,7 +1,7 @@
 /* Binary min-heap of due times over nodes that lie in their owners.
  *
- * The one idea: at[1..n] with the children of i at 2i and 2i+1, and every node knows its place, so a
- * node can be moved or removed without a search. Equal times come out in no promised order. */
+ * The one idea: at[1..n] with the children of i at 2i and 2i+1, and every node knows its place, so
+ * a node can be moved or removed without a search. Equal times come out in no promised order. */
 #include "base/heap.h"
 
 #include <stdint.h>

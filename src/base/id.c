@@ -1,8 +1,8 @@
 /* Short ids: prefix, milliseconds and a counter in base 36, random characters up to 16.
  *
- * The one idea: the millisecond part has eight digits until the year 2059 and nine until 5188, and the
- * counter always two, so ids of one prefix sort by time of creation. The source is seeded, so the
- * simulator replays the same ids; they are names, not secrets. */
+ * The one idea: the millisecond part has eight digits until the year 2059 and nine until 5188, and
+ * the counter always two, so ids of one prefix sort by time of creation. The source is seeded, so
+ * the simulator replays the same ids; they are names, not secrets. */
 #include "base/id.h"
 
 #define ID_LENGTH      16u

@@ -1,6 +1,6 @@
-/* The log: a line is put together on the stack and leaves in one write(2), so lines of several threads
- * never mix. Control characters that slipped into the keys become '?', so one event stays one line.
- * The level is the only global of the program. Nothing here allocates or fails. */
+/* The log: a line is put together on the stack and leaves in one write(2), so lines of several
+ * threads never mix. Control characters that slipped into the keys become '?', so one event stays
+ * one line. The level is the only global of the program. Nothing here allocates or fails. */
 #include "base/log.h"
 
 #include "base/clock.h"

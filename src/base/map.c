@@ -1,8 +1,8 @@
 /* map: open addressing with linear probing, bytes -> pointer.
  *
- * The one idea: the hash of a slot doubles as its state (0 free, 1 removed, others taken), so probing
- * touches the key only when the hashes agree. Growing also sweeps out the removed ones; removing never
- * moves anything, which is what lets a walk delete. */
+ * The one idea: the hash of a slot doubles as its state (0 free, 1 removed, others taken), so
+ * probing touches the key only when the hashes agree. Growing also sweeps out the removed ones;
+ * removing never moves anything, which is what lets a walk delete. */
 #include "base/map.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* xoshiro256** (Blackman, Vigna), its state filled by splitmix64 as its authors advise. The same seed
- * gives the same numbers on every machine. Not for secrets. */
+/* xoshiro256** (Blackman, Vigna), its state filled by splitmix64 as its authors advise. The same
+ * seed gives the same numbers on every machine. Not for secrets. */
 #include "base/rng.h"
 
 static uint64_t rotate(uint64_t v, unsigned bits)

@@ -1,7 +1,8 @@
 /* Status names and the struct err writers.
  *
- * The one idea: everything is printed into a temporary first, so that a caller may pass the fields of
- * the same err as arguments (adding context to a text, keeping a path). Nothing here allocates. */
+ * The one idea: everything is printed into a temporary first, so that a caller may pass the fields
+ * of the same err as arguments (adding context to a text, keeping a path). Nothing here allocates.
+ */
 #include "base/status.h"
 
 #include <errno.h>

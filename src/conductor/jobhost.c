@@ -258,6 +258,26 @@ static void host_log_remove(void *ctx, const struct job *j)
     joblog_remove(w->joblog, id_str(&j->id));
 }
 
+static void host_server_name(void *ctx, const Id *server, char *out, size_t size)
+{
+    struct world *w = ctx;
+    const struct fleet_server *s = fleet_find(w->fleet, id_str(server));
+
+    (void)str_copy_z(!s ? STR("") : s->title.n ? s->title : str_z(s->hostname), out, size);
+}
+
+static void host_server_groups(void *ctx, const Id *server, struct buf *out)
+{
+    struct world *w = ctx;
+    const struct fleet_server *s = fleet_find(w->fleet, id_str(server));
+    struct json_writer j = json_writer_init(out);
+
+    json_arr(&j, NULL);
+    for (size_t i = 0; s && i < s->n_groups; i++)
+        json_put_str(&j, NULL, id_str(&s->groups[i]));
+    json_end(&j);
+}
+
 struct job_host world_job_host(struct world *w)
 {
     return (struct job_host){
@@ -276,6 +296,8 @@ struct job_host world_job_host(struct world *w)
         .log_append = host_log_append,
         .finish_log = host_finish_log,
         .log_remove = host_log_remove,
+        .server_name = host_server_name,
+        .server_groups = host_server_groups,
     };
 }
 

@@ -34,7 +34,8 @@ uint64_t crypto_random_u64(void);
 
 void crypto_hex(const uint8_t *p, size_t n, char *out);  /* 2n + 1 bytes */
 bool crypto_unhex(struct str hex, uint8_t *out, size_t n);
-/* base64, standard with padding or URL-safe without. Appends. */
+/* base64, standard with padding or URL-safe without. Appends. Reading is strict (INVALID): the other
+ * alphabet, missing or extra padding, blanks, stray bits. */
 Status crypto_base64(struct str data, bool url_safe, struct buf *out);
 Status crypto_unbase64(struct str text, bool url_safe, struct buf *out) MUST_USE;
 
@@ -51,7 +52,10 @@ static inline struct str secret_str(const struct secret *s)   /* for digests; do
 }
 
 /* AES-256-GCM under a key derived (HKDF-SHA256) from `master` for `purpose`. Sealed form:
- * version byte 1, 12-byte nonce, ciphertext, 16-byte tag. CORRUPT when it does not open. */
+ * version byte 1, 12-byte nonce, ciphertext, 16-byte tag. CORRUPT when it does not open. Appends; on
+ * failure out is as it was. At most CRYPTO_SEAL_MAX bytes (TOO_BIG). */
+#define CRYPTO_SEAL_MAX    (256u * 1024 * 1024)
+#define CRYPTO_SEAL_EXTRA  29
 Status crypto_seal(const struct secret *master, const char *purpose, struct str plain, struct str aad,
                    struct buf *out, struct err *err) MUST_USE;
 Status crypto_open(const struct secret *master, const char *purpose, struct str sealed, struct str aad,

@@ -81,7 +81,7 @@ static void handle_hello(struct fleet_link *l, yyjson_val *data)
         return;
     }
     buf_init(&text, FLEET_MESSAGE_MAX);
-    (void)json_text(json_get(data, "info"), false, &text);
+    (void)!json_text(json_get(data, "info"), false, &text);
     if (!yyjson_is_obj(json_get(data, "info")) || fleet_str_set(&l->info, buf_str(&text)) != STATUS_OK)
         (void)!fleet_str_set(&l->info, STR("{}"));
     l->exact = json_i64(json_at(data, "info.features"), "orrery", 0) == WIRE_VERSION;

@@ -36,6 +36,15 @@
 #define JOB_DEAD_TIMEOUT    (120 * USEC_SEC)            /* dead_job_timeout */
 #define JOB_COMMIT_RETRY    USEC_SEC
 #define JOB_LOG_INLINE_MAX  LIMIT(1024u * 1024, 64u)    /* max_inline_job_log_size */
+#define JOB_BYTES_MAX       LIMIT(24u * 1024 * 1024, 20u * 1024) /* all updated fields of one job together */
+#define JOB_BASE_MAX        LIMIT(8u * 1024 * 1024, 16u * 1024)  /* what a launch fixes */
+#define JOB_META_TEXT_MAX   LIMIT(2048u, 256u)          /* bytes of one row; the rest is cut */
+#define JOB_QUEUE_SCAN_MAX  16u                         /* queued jobs of an event tried in one pass */
+#define JOB_QUEUE_RETRY     USEC_SEC                    /* a queue that waits for a server looks again */
+#define JOB_SHORT_RESULTS_MAX 5u                        /* results without the whole log, before one is taken */
+#define JOB_RESTORE_GRACE   USEC_MINUTE                 /* restored jobs wait for servers to come back */
+#define JOB_SEEK_END        INT64_C(9007199254740991)   /* send_seek for a job that is not live: no log wanted,
+                                                           just the result (it fits a JSON number) */
 
 /* The states of the reference (job-engine.md 4.1) in the order of a life. */
 #define JOB_STATES(X)                                                                              \
@@ -108,6 +117,9 @@ struct job_host {
     /* Server choice: among `targets` (array of server and group ids) by `algo`. Empty id: none available. */
     Id (*choose_server)(void *ctx, const struct job *j, yyjson_val *targets, struct str algo);
     bool (*server_online)(void *ctx, const Id *server);
+    /* For the record; may be NULL. name: into out; groups: a JSON array appended to out. */
+    void (*server_name)(void *ctx, const Id *server, char *out, size_t size);
+    void (*server_groups)(void *ctx, const Id *server, struct buf *out);
 
     /* Effects; the socket may be gone: then nothing happens, reconnecting brings it up again. */
     void (*send_launch)(void *ctx, const struct job *j);
@@ -130,6 +142,8 @@ struct job_config {
     uint32_t launches_per_min; /* max_jobs_per_min; 0: no limit */
     const char *host_id;    /* conductor's name in meta rows "m:HOST" */
     struct str job_env;     /* JSON object, borrowed */
+    struct str universal_limits, universal_actions; /* JSON {default:[], workflow:[]} or none; borrowed */
+    const char *default_uid, *default_gid;          /* default_plugin_credentials.event; may be NULL */
 };
 
 Status job_room_new(const struct job_host *host, const struct job_config *config, const struct defs *defs,
@@ -197,9 +211,11 @@ const struct job *job_find(const struct job_room *r, struct str id);
 size_t job_count(const struct job_room *r);
 size_t job_count_state(const struct job_room *r, enum job_state s);
 bool job_next(const struct job_room *r, size_t *cursor, const struct job **ret);
-/* The job as get_active_jobs shows it (without activity, input, data, files, timelines), or whole. */
+/* The job as get_active_jobs shows it (without activity, input, data, files, timelines), or whole. What a
+ * journal row is: whole, plus what only the room needs, below "_live". */
 void job_put_json(const struct job *j, bool whole, struct json_writer *w, const char *key);
-/* A value of a job whether typed, field or base; .p NULL: none. Raw JSON text. */
+/* A value of a job whether typed, field or base; .p NULL: none. Raw JSON text, borrowed until the next call
+ * for this job or its next change. */
 struct str job_value(const struct job *j, const char *key);
 
 struct job_stats {

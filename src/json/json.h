@@ -2,7 +2,9 @@
  *
  * Numbers keep their fidelity: integers outside int64/uint64 and doubles that would overflow stay raw
  * text (yyjson raw values) and are written back as they came. Invalid UTF-8, lone surrogates, trailing
- * text, comments, NaN are refused. Depth is counted before anything walks the tree.
+ * text, comments, NaN are refused. Depth is counted before anything walks the tree. Of equal keys in
+ * one object the first counts, for the getters here and for everything writer.h copies, so that what
+ * was checked is what is stored.
  *
  * Owner: the doc belongs to the caller (json_doc_free); values are borrowed from it. */
 #ifndef JSON_JSON_H
@@ -28,7 +30,7 @@ static inline void json_doc_free(yyjson_doc *doc)
 }
 DEFINE_AUTO(yyjson_doc, json_doc_free);
 
-/* Parses into the arena: nothing to free, goes with it. */
+/* Parses into the arena: nothing to free, goes with it. TOO_BIG also when the arena is full. */
 Status json_parse_in(struct arena *a, struct str text, size_t max_size, yyjson_val **ret_root,
                      struct err *err) MUST_USE;
 
@@ -41,6 +43,8 @@ yyjson_val *json_at(yyjson_val *root, const char *path);
 /* Lenient readers: the default when absent or of another type. */
 struct str json_str(yyjson_val *obj, const char *key);                       /* STR_NONE */
 int64_t json_i64(yyjson_val *obj, const char *key, int64_t def);             /* doubles are floored, clamped */
+bool json_val_double(yyjson_val *v, double *ret);                             /* any number that fits a double */
+bool json_val_i64(yyjson_val *v, int64_t *ret);                               /* any number, floored, clamped */
 double json_double(yyjson_val *obj, const char *key, double def);
 bool json_bool(yyjson_val *obj, const char *key, bool def);
 bool json_truthy(yyjson_val *v);   /* as JavaScript: not null false 0 NaN "" and present */

@@ -46,7 +46,7 @@ void json_put_members(struct json_writer *w, yyjson_val *obj, const char *const 
 
 /* Shallow merge as the reference does (api-objects.md 1.5): one whole object = old with the keys of
  * `changes` replaced or appended, keys of `skip` left as they are in old (not taken from changes).
- * Key order: old's, then new ones. */
+ * A text "+N" or "-N" given for a stored number is added to it. Key order: old's, then new ones. */
 void json_put_merged(struct json_writer *w, const char *key, yyjson_val *old, yyjson_val *changes,
                      const char *const *skip);
 

@@ -24,14 +24,17 @@ struct lane_work {
 
 #define LANE_THREADS_MAX 16
 
-/* name: literal, shown in /metrics and thread names. */
+/* name: literal, shown in /metrics and thread names. queue_max: items waiting, not counting those at
+ * work. Stacks are small (256 KB), all signals are blocked in the threads. NULL when memory or threads
+ * are short. */
 struct lane *lane_new(struct loop *l, const char *name, unsigned threads, size_t queue_max);
-/* Finishes what is queued (work and done), joins the threads, frees. NULL is fine. */
+/* Finishes what is queued (work and done), joins the threads, frees; what is posted meanwhile is
+ * refused with CLOSED. Waits for the work at hand. NULL is fine. */
 void lane_free(struct lane *lane);
 
 Status lane_post(struct lane *lane, struct lane_work *w) MUST_USE;
 
-size_t lane_pending(const struct lane *lane);   /* queued or at work */
+size_t lane_pending(const struct lane *lane);   /* queued, at work, or about to be handed back */
 uint64_t lane_done_count(const struct lane *lane);
 const char *lane_name(const struct lane *lane);
 

@@ -5,12 +5,16 @@
  *
  * super_start forks a launcher before any thread exists; launching is one datagram to it and one fork
  * there (no exec of ours), so it costs little more than running the job itself. The launcher ends when
- * the satellite does; supervisors go on.
+ * the satellite does (after what was sent to it is started); supervisors go on. They adopt what the job
+ * leaves behind while they live, so the job's processes are all those below the supervisor.
  *
  * Files of a job in SPOOL/JOBID/ that matter here:
  *   exec     what to run (super_write_exec); read by the supervisor
  *   stdin    the line the job reads; opened as its standard input
- *   stream   frames, written by the supervisor, which holds an exclusive flock on it while it lives */
+ *   stream   frames, written by the supervisor, which holds an exclusive flock on it while it lives.
+ *            Only whole frames count: an incomplete one at the end may be cut off and written anew (disk
+ *            full), so read frames from their first byte. No lock and no EXIT or FAILED at the end: the
+ *            supervisor died (or the machine did), and how the job ended is not known. */
 #ifndef SAT_SUPER_H
 #define SAT_SUPER_H
 
@@ -18,7 +22,8 @@
 #include "base/clock.h"
 #include "proc/spawn.h"
 
-#define SUPER_STREAM_MAX (UINT64_C(16) << 30)   /* bytes of stream; what comes later is dropped, with a note */
+#define SUPER_STREAM_MAX LIMIT(UINT64_C(16) << 30, 65536u) /* bytes; later output is dropped, with a note */
+#define SUPER_EXEC_MAX   LIMIT(16u * 1024 * 1024, 65536u)  /* bytes of the file `exec` */
 #define SUPER_LINGER     (10 * USEC_SEC)        /* the job process is gone but its pipes are held open and silent */
 
 enum super_frame_type {
@@ -40,7 +45,7 @@ struct super_frame {
 
 struct super;
 
-/* Forks the launcher. Call first thing in main, before loop or lanes exist. */
+/* Forks the launcher. Call first thing in main, before loop or lanes exist; spool_dir must exist. */
 Status super_start(const char *spool_dir, struct super **ret, struct err *err) MUST_USE;
 void super_free(struct super *s);
 
@@ -48,8 +53,9 @@ void super_free(struct super *s);
 Status super_write_exec(const struct proc_spec *spec, struct buf *out) MUST_USE;
 
 /* Starts the supervisor of a job whose folder is ready. Asynchronous: success or failure appears as a
- * frame in `stream`, which exists from now on. IO when the launcher is gone (the satellite then exits and
- * is started again by its service manager). */
+ * frame in `stream`, which exists and is locked (super_alive) from the return on. EXISTS when it existed
+ * before: a job is never started twice. BUSY when the launcher does not keep up, IO when it is gone (the
+ * satellite then exits and is started again by its service manager); `stream` does not exist then. */
 Status super_launch(struct super *s, struct str job_id, struct err *err) MUST_USE;
 
 /* True while the supervisor of that folder lives (its flock is held). */

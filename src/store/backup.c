@@ -14,9 +14,8 @@ static Status copy_pages(sqlite3 *from, const char *to, struct err *err)
 {
     sqlite3 *target = NULL;
     Status st = STATUS_OK;
-    int rc = sqlite3_open_v2(to, &target,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE,
-                             NULL);
+    int rc = sqlite3_open_v2(
+        to, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE, NULL);
 
     if (rc != SQLITE_OK) {
         st = db_error(target, rc, to, err);

@@ -1,6 +1,6 @@
-/* Blobs: files by path below DIR/blobs and their metadata rows. A file is whole and on disk (fsync of the
- * file and of every folder made for it) before its row can be committed; a file goes after its row has.
- * So a crash leaves at most files without rows, which blob_sweep collects.
+/* Blobs: files by path below DIR/blobs and their metadata rows. A file is whole and on disk (fsync
+ * of the file and of every folder made for it) before its row can be committed; a file goes after
+ * its row has. So a crash leaves at most files without rows, which blob_sweep collects.
  *
  * What happens inside a file is not known here. */
 #include "store/blob.h"
@@ -110,7 +110,8 @@ void blob_unlink(struct store *s, struct str path)
     }
 }
 
-/* Makes the folders of `file` below DIR/blobs; each new one is synced into its parent. 0 or an errno. */
+/* Makes the folders of `file` below DIR/blobs; each new one is synced into its parent. 0 or an
+ * errno. */
 static int folders_make(struct store *s, char *file)
 {
     const size_t root = strlen(s->dir) + strlen("/blobs");
@@ -191,8 +192,8 @@ static void blob_done(struct lane_work *w)
     free(b);
 }
 
-Status blob_post(struct store *s, struct lane *lane, LaneWorkFn run, const char *src, struct str path,
-                 bool remove_src, BlobFn fn, void *arg, struct err *err)
+Status blob_post(struct store *s, struct lane *lane, LaneWorkFn run, const char *src,
+                 struct str path, bool remove_src, BlobFn fn, void *arg, struct err *err)
 {
     if (!blob_path_ok(path))
         return err_set(err, STATUS_INVALID, NULL, "not a path of a stored file");
@@ -228,8 +229,8 @@ Status blob_adopt(struct store *s, const char *temp_path, struct str path, BlobF
 
 /* ---- rows ---- */
 
-void blob_tx_put(struct store_tx *tx, struct str path, struct str owner, uint64_t size, Usec created,
-                 Usec expires)
+void blob_tx_put(struct store_tx *tx, struct str path, struct str owner, uint64_t size,
+                 Usec created, Usec expires)
 {
     const struct store_value columns[BLOBS_COLUMNS] = {
         [BLOBS_OWNER] = store_text(owner),

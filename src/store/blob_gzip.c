@@ -1,5 +1,6 @@
-/* Compressing a finished file into a blob, in a stream of small pieces: memory does not depend on the size
- * of the file. The result is written to a temporary first, so a crash leaves the source as it was. */
+/* Compressing a finished file into a blob, in a stream of small pieces: memory does not depend on
+ * the size of the file. The result is written to a temporary first, so a crash leaves the source as
+ * it was. */
 #include "base/file.h"
 #include "store/blob_int.h"
 #include "store/sqlite_int.h"
@@ -17,7 +18,7 @@
 struct gzip {
     z_stream z;
     int in, out;
-    uint64_t size;             /* written */
+    uint64_t size; /* written */
     unsigned char plain[GZIP_PIECE];
     unsigned char packed[GZIP_PIECE];
 };

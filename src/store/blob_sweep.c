@@ -1,9 +1,9 @@
-/* The daily broom: first blobs whose time is over, row by row in small commits; then files that no row
- * names and that are older than a day (left by a crash between file and row). Each step is one item of a
- * lane, so other work gets its turn in between.
+/* The daily broom: first blobs whose time is over, row by row in small commits; then files that no
+ * row names and that are older than a day (left by a crash between file and row). Each step is one
+ * item of a lane, so other work gets its turn in between.
  *
- * The age of a file is that of its last rename or write: an upload that took a week is young when it has
- * just been put in its place. */
+ * The age of a file is that of its last rename or write: an upload that took a week is young when
+ * it has just been put in its place. */
 #include "store/blob_int.h"
 #include "store/sqlite_int.h"
 
@@ -22,7 +22,7 @@ struct sweep {
     DIR *stack[SWEEP_DEPTH_MAX];    /* the open folders, from DIR/blobs down */
     size_t length[SWEEP_DEPTH_MAX]; /* of `path` at each of them */
     size_t depth;
-    size_t root;                    /* length of "DIR/blobs/" */
+    size_t root; /* length of "DIR/blobs/" */
     char path[BLOB_FILE_MAX];
     bool finished;
 };

@@ -1,8 +1,10 @@
-/* The steps of the database's format. A released step is never edited: a change appends a new one and
- * raises STORE_FORMAT. The file names itself by application_id and its format by user_version, both in the
- * header of the file, so that a foreign or a newer one is refused before anything is written.
+/* The steps of the database's format. A released step is never edited: a change appends a new one
+ * and raises STORE_FORMAT. The file names itself by application_id and its format by user_version,
+ * both in the header of the file, so that a foreign or a newer one is refused before anything is
+ * written.
  *
- * The columns of a row lie before the JSON text: a filter reads them without following overflow pages. */
+ * The columns of a row lie before the JSON text: a filter reads them without following overflow
+ * pages. */
 #include "store/migrations.h"
 
 #include "base/attr.h"
@@ -13,8 +15,9 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-/* Format 1. Rowid tables, since rows are large. Every index of jobs ends in completed, so that the newest
- * rows of a filter come straight off it; code rides along for "failed ones of this event". */
+/* Format 1. Rowid tables, since rows are large. Every index of jobs ends in completed, and the row
+ * number that breaks ties follows by itself, so that the newest rows of a filter come straight off
+ * the index. */
 static const char step_1[] =
     "CREATE TABLE defs(id TEXT NOT NULL PRIMARY KEY, kind TEXT, revision INTEGER, position INTEGER,"
     " json TEXT NOT NULL);"
@@ -23,12 +26,12 @@ static const char step_1[] =
     "CREATE TABLE jobs(id TEXT NOT NULL PRIMARY KEY, event TEXT, category TEXT, plugin TEXT,"
     " server TEXT, source TEXT, code TEXT, tags TEXT, \"groups\" TEXT, workflow TEXT, started REAL,"
     " completed REAL, elapsed REAL, json TEXT NOT NULL);"
-    "CREATE INDEX jobs_completed ON jobs(completed, code);"
-    "CREATE INDEX jobs_event ON jobs(event, completed, code);"
-    "CREATE INDEX jobs_category ON jobs(category, completed, code);"
-    "CREATE INDEX jobs_plugin ON jobs(plugin, completed, code);"
-    "CREATE INDEX jobs_server ON jobs(server, completed, code);"
-    "CREATE INDEX jobs_source ON jobs(source, completed, code);"
+    "CREATE INDEX jobs_completed ON jobs(completed);"
+    "CREATE INDEX jobs_event ON jobs(event, completed);"
+    "CREATE INDEX jobs_category ON jobs(category, completed);"
+    "CREATE INDEX jobs_plugin ON jobs(plugin, completed);"
+    "CREATE INDEX jobs_server ON jobs(server, completed);"
+    "CREATE INDEX jobs_source ON jobs(source, completed);"
     "CREATE INDEX jobs_workflow ON jobs(workflow, completed) WHERE workflow IS NOT NULL;"
     "CREATE INDEX jobs_code ON jobs(code, completed);"
 
@@ -63,20 +66,20 @@ static const char step_1[] =
     "CREATE INDEX blobs_owner ON blobs(owner);"
     "CREATE INDEX blobs_expires ON blobs(expires) WHERE expires IS NOT NULL;"
 
-    /* What the query planner should think of a large archive, so that it takes the index of the most
-     * selective filter and never the one of an exit code that nearly all jobs share. Fixed numbers
-     * instead of ANALYZE: plans are the same on every machine and every day. */
+    /* What the query planner should think of a large archive, so that it takes the index of the
+     * most selective filter and never the one of an exit code that nearly all jobs share. Fixed
+     * numbers instead of ANALYZE: plans are the same on every machine and every day. */
     "ANALYZE;"
     "DELETE FROM sqlite_stat1;"
     "INSERT INTO sqlite_stat1(tbl, idx, stat) VALUES"
     " ('jobs', 'sqlite_autoindex_jobs_1', '1000000 1'),"
-    " ('jobs', 'jobs_completed', '1000000 2 1'),"
-    " ('jobs', 'jobs_event', '1000000 2000 1 1'),"
+    " ('jobs', 'jobs_completed', '1000000 1'),"
+    " ('jobs', 'jobs_event', '1000000 2000 1'),"
     " ('jobs', 'jobs_workflow', '100000 2000 1'),"
-    " ('jobs', 'jobs_server', '1000000 20000 1 1'),"
-    " ('jobs', 'jobs_category', '1000000 50000 1 1'),"
-    " ('jobs', 'jobs_plugin', '1000000 150000 1 1'),"
-    " ('jobs', 'jobs_source', '1000000 250000 1 1'),"
+    " ('jobs', 'jobs_server', '1000000 20000 1'),"
+    " ('jobs', 'jobs_category', '1000000 50000 1'),"
+    " ('jobs', 'jobs_plugin', '1000000 150000 1'),"
+    " ('jobs', 'jobs_source', '1000000 250000 1'),"
     " ('jobs', 'jobs_code', '1000000 300000 1'),"
     " ('activity', 'activity_epoch', '100000 1'),"
     " ('activity', 'activity_action', '100000 3000 1'),"
@@ -181,8 +184,9 @@ Status store_schema_check(sqlite3 *h, struct err *err)
         if (rc != SQLITE_OK) {
             Status st = db_error(h, rc, "checking the tables", err);
             if (rc == SQLITE_ERROR)
-                return err_set(err, STATUS_CORRUPT, NULL, "table \"%s\" of the database is damaged: %s",
-                               row->name, sqlite3_errmsg(h));
+                return err_set(err, STATUS_CORRUPT, NULL,
+                               "table \"%s\" of the database is damaged: %s", row->name,
+                               sqlite3_errmsg(h));
             return st;
         }
     }

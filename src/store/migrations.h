@@ -8,8 +8,9 @@ struct sqlite3;
 
 #define STORE_APPLICATION_ID 0x4f727279 /* "Orry", in the header of the file */
 
-/* Checks that the file is ours (or empty) and not newer than STORE_FORMAT. Changes nothing. *ret_format is
- * the format found, 0 for an empty file. CORRUPT, UNSUPPORTED or an input/output error. */
+/* Checks that the file is ours (or empty) and not newer than STORE_FORMAT. Changes nothing.
+ * *ret_format is the format found, 0 for an empty file. CORRUPT, UNSUPPORTED or an input/output
+ * error. */
 Status store_format_read(struct sqlite3 *h, const char *file, int *ret_format,
                          struct err *err) MUST_USE;
 

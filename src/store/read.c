@@ -1,6 +1,6 @@
-/* Reading: a query is compiled to SQL with bound parameters on the loop, run on a read-only connection of
- * the read lane, its rows copied into the caller's arena. Names come from the table rows only, never from
- * a caller's text. A snapshot holds for one query: rows and total agree.
+/* Reading: a query is compiled to SQL with bound parameters on the loop, run on a read-only
+ * connection of the read lane, its rows copied into the caller's arena. Names come from the table
+ * rows only, never from a caller's text. A snapshot holds for one query: rows and total agree.
  *
  * There are as many connections as threads of the lane, so a work item always finds a free one. */
 #include "store/sqlite_int.h"
@@ -10,16 +10,16 @@
 struct read_work {
     struct lane_work work;
     struct store *store;
-    struct arena *own;              /* holds this struct and the texts of the query */
+    struct arena *own; /* holds this struct and the texts of the query */
     const struct store_table_row *row;
     struct str sql;
-    struct str count_sql;           /* .p NULL: no total wanted */
+    struct str count_sql; /* .p NULL: no total wanted */
     struct store_value values[STORE_CONDITIONS_MAX * 2];
     size_t n_values;
     int64_t limit, offset;
-    bool paged;                     /* limit and offset are the last two parameters */
+    bool paged; /* limit and offset are the last two parameters */
     bool ids_only;
-    struct arena *arena;            /* the caller's */
+    struct arena *arena; /* the caller's */
     struct store_result result;
     StoreQueryFn fn;
     void *arg;
@@ -332,8 +332,8 @@ static Status read_post(struct read_work *r, struct err *err)
     if (!st)
         return STATUS_OK;
     arena_free(r->own);
-    return err_set(err, st, NULL, closing ? "the store is closing"
-                                          : "too many queries wait for the store");
+    return err_set(err, st, NULL,
+                   closing ? "the store is closing" : "too many queries wait for the store");
 }
 
 Status store_select(struct store *s, const struct store_query *q, struct arena *a, StoreQueryFn fn,

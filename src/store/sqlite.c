@@ -1,5 +1,5 @@
-/* One SQLite connection: how it is opened, what its errors mean, its cache of prepared statements, values
- * in and out. Nothing here knows of lanes or transactions.
+/* One SQLite connection: how it is opened, what its errors mean, its cache of prepared statements,
+ * values in and out. Nothing here knows of lanes or transactions.
  *
  * Readers open the file read-only, never checkpoint and may not write by any SQL. */
 #include "store/sqlite_int.h"
@@ -8,16 +8,42 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+static bool is_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+/* SQLite itself says FULL for ENOSPC only. For a quota and a size limit the errno that the file remembers
+ * tells; the connection's own may be overwritten by the rollback. */
+static bool out_of_space(sqlite3 *h, int rc)
+{
+    sqlite3_file *log = NULL;
+    int error = 0;
+
+    if (rc == SQLITE_IOERR_SHMSIZE) /* the shared index of the log could not grow */
+        return true;
+    if (!h || rc != SQLITE_IOERR_WRITE)
+        return false;
+    if (is_no_space(sqlite3_system_errno(h)))
+        return true;
+    if (sqlite3_file_control(h, "main", SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
+        is_no_space(error))
+        return true;
+    return sqlite3_file_control(h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
+           log->pMethods &&
+           log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
+           is_no_space(error);
+}
+
 Status db_error(sqlite3 *h, int rc, const char *what, struct err *err)
 {
     const char *text = h ? sqlite3_errmsg(h) : sqlite3_errstr(rc);
-    const int os = h ? sqlite3_system_errno(h) : 0;
 
     switch (rc & 0xff) {
     case SQLITE_FULL:
         return err_set(err, STATUS_NOSPACE, NULL, "%s: no space left for the database", what);
     case SQLITE_IOERR:
-        if (os == ENOSPC || os == EDQUOT || os == EFBIG)
+        if (out_of_space(h, rc))
             return err_set(err, STATUS_NOSPACE, NULL, "%s: no space left for the database", what);
         return err_set(err, STATUS_IO, NULL, "%s: %s", what, text);
     case SQLITE_READONLY:
@@ -73,13 +99,15 @@ static Status db_settings(struct db *db, enum db_mode mode, struct err *err)
 {
     char sql[512];
 
-    /* Pages and temporary tables in small heap caches: no mapping that a truncated file could fault. */
-    (void)snprintf(sql, sizeof sql,
-                   "PRAGMA cache_size=-%d; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
-                   "PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                   "%s",
-                   mode == DB_READ ? DB_READER_CACHE_KB : DB_WRITER_CACHE_KB,
-                   mode == DB_READ ? "PRAGMA query_only=ON;" : "PRAGMA page_size=4096;");
+    /* Pages and temporary tables in small heap caches: no mapping that a truncated file could
+     * fault. */
+    (void)snprintf(
+        sql, sizeof sql,
+        "PRAGMA cache_size=-%d; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
+        "PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+        "%s",
+        mode == DB_READ ? DB_READER_CACHE_KB : DB_WRITER_CACHE_KB,
+        mode == DB_READ ? "PRAGMA query_only=ON;" : "PRAGMA page_size=4096;");
     Status st = db_exec(db->h, sql, err);
     if (st)
         return st;
@@ -91,9 +119,9 @@ static Status db_settings(struct db *db, enum db_mode mode, struct err *err)
 Status db_open(struct db *db, const char *file, enum db_mode mode, struct err *err)
 {
     AUTO_BUF struct buf uri;
-    const int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                      (mode == DB_READ ? SQLITE_OPEN_READONLY
-                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    const int flags =
+        SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+        (mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
     memset(db, 0, sizeof *db);
     buf_init(&uri, DB_SQL_MAX);
@@ -181,7 +209,8 @@ int db_bind(sqlite3_stmt *stmt, int at, const struct store_value *v)
     return SQLITE_MISUSE;
 }
 
-/* Text of a column: borrowed from stmt, or copied when a is given; .p NULL when there is no room. */
+/* Text of a column: borrowed from stmt, or copied when a is given; .p NULL when there is no room.
+ */
 static struct str column_text(sqlite3_stmt *stmt, int at, struct arena *a)
 {
     const void *p = sqlite3_column_text(stmt, at);

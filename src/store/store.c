@@ -1,7 +1,8 @@
-/* Opening and closing: the folder, its lock, the connections, the lanes, the first check; health; backup.
+/* Opening and closing: the folder, its lock, the connections, the lanes, the first check; health;
+ * backup.
  *
- * Order at the start: lock the folder, look at the file without changing it, only then switch it to WAL
- * and migrate. A second conductor, a foreign or a newer file is refused with a sentence. */
+ * Order at the start: lock the folder, look at the file without changing it, only then switch it to
+ * WAL and migrate. A second conductor, a foreign or a newer file is refused with a sentence. */
 #include "store/store.h"
 
 #include "base/file.h"
@@ -75,8 +76,8 @@ static Status journal_mode_set(struct store *s, struct err *err)
                      s->file);
     sqlite3_finalize(stmt);
     if (!st)
-        st = db_exec(s->writer.h, s->fast_unsafe ? "PRAGMA synchronous=OFF"
-                                                 : "PRAGMA synchronous=FULL", err);
+        st = db_exec(s->writer.h,
+                     s->fast_unsafe ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL", err);
     return st;
 }
 
@@ -153,8 +154,8 @@ static Status store_build(struct store *s, struct err *err)
     return st;
 }
 
-/* Before SQLite starts: no global counters (they cost a lock), small page chunks. Refused and harmless when
- * it has started already. */
+/* Before SQLite starts: no global counters (they cost a lock), small page chunks. Refused and
+ * harmless when it has started already. */
 static void sqlite_configure(void)
 {
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -199,8 +200,8 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    /* Lanes first: their last results come in, their callbacks may commit again; what then still waits
-     * is written right here, as nobody else holds the connection any more. */
+    /* Lanes first: their last results come in, their callbacks may commit again; what then still
+     * waits is written right here, as nobody else holds the connection any more. */
     s->closing = true;
     atomic_store(&s->stop, true);
     if (s->kick)

@@ -1,6 +1,6 @@
 /* The tables of the store as rows: SQL names, columns and their types in the order of the enums in
- * tables.h. Times of records are epoch seconds (REAL), as on the wire; times of blobs are Usec (INT).
- * A comma list (tags, groups, keywords) is searched with OP_HAS_WORD. */
+ * tables.h. Times of records are epoch seconds (REAL), as on the wire; times of blobs are Usec
+ * (INT). A comma list (tags, groups, keywords) is searched with OP_HAS_WORD. */
 #include "store/tables.h"
 
 #include "base/attr.h"

@@ -1,5 +1,5 @@
-/* Collecting a transaction: values copied into its own arena, nothing else. The first failure (memory, a
- * row too big, a bad id) sticks and is what store_commit answers. */
+/* Collecting a transaction: values copied into its own arena, nothing else. The first failure
+ * (memory, a row too big, a bad id) sticks and is what store_commit answers. */
 #include "store/sqlite_int.h"
 
 struct store_tx *store_tx_new(struct store *s)
@@ -46,8 +46,8 @@ static bool tx_copy(struct store_tx *tx, struct str *s)
 }
 
 struct tx_op *store_tx_op(struct store_tx *tx, enum tx_op_kind kind, enum store_table t,
-                             struct str id, struct str json, const struct store_value *columns,
-                             size_t n)
+                          struct str id, struct str json, const struct store_value *columns,
+                          size_t n)
 {
     size_t row_bytes = id.n + json.n;
 

@@ -1,10 +1,11 @@
-/* Group commit. Commits wait in a list on the loop; a turn's commits start one group on the store lane,
- * what arrives meanwhile is the next group, so the disk is never idle and nobody waits for a timer.
+/* Group commit. Commits wait in a list on the loop; a turn's commits start one group on the store
+ * lane, what arrives meanwhile is the next group, so the disk is never idle and nobody waits for a
+ * timer.
  *
- * In a group each commit is a savepoint: it fails alone when the fault is its own (EXISTS). A fault of the
- * disk rolls the whole group back; when space ran out, its commits are tried once more one by one, so that
- * a huge one does not take small ones with it. The only writing connection is here, and so are the
- * checkpoints. */
+ * In a group each commit is a savepoint: it fails alone when the fault is its own (EXISTS). A fault
+ * of the disk rolls the whole group back; when space ran out, its commits are tried once more one
+ * by one, so that a huge one does not take small ones with it. The only writing connection is here,
+ * and so are the checkpoints. */
 #include "store/sqlite_int.h"
 
 #include <stdio.h>
@@ -101,8 +102,8 @@ static Status op_statement(struct store *s, const struct tx_op *op, sqlite3_stmt
         return err_set(err, STATUS_NOMEM, NULL, "out of memory");
     if (!kept)
         return db_prepare(&s->writer, buf_str(&sql), ret, err);
-    const int rc = sqlite3_prepare_v3(s->writer.h, sql.p, (int)sql.n, SQLITE_PREPARE_PERSISTENT,
-                                      slot, NULL);
+    const int rc =
+        sqlite3_prepare_v3(s->writer.h, sql.p, (int)sql.n, SQLITE_PREPARE_PERSISTENT, slot, NULL);
     if (rc != SQLITE_OK)
         return db_error(s->writer.h, rc, "preparing a change", err);
     *ret = *slot;
@@ -179,8 +180,8 @@ static bool is_own_fault(Status st)
     return st == STATUS_EXISTS || st == STATUS_INVALID || st == STATUS_TOO_BIG;
 }
 
-/* Runs the commits of the list in one transaction. OK when it is on disk: each commit then has its own
- * status. Otherwise nothing of it is in the store and err says why. */
+/* Runs the commits of the list in one transaction. OK when it is on disk: each commit then has its
+ * own status. Otherwise nothing of it is in the store and err says why. */
 static Status transaction_run(struct store *s, struct store_tx *first, bool alone, struct err *err)
 {
     sqlite3 *h = s->writer.h;

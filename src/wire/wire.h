@@ -28,6 +28,7 @@
 
 #define WIRE_VERSION      1
 #define WIRE_LOG_TEXT_MAX LIMIT(256u * 1024, 64u)   /* bytes of text in one job_log of ours */
+#define WIRE_MESSAGE_MAX  LIMIT(100u * 1024 * 1024, 65536u) /* bytes of one message (satellite.md 1) */
 
 enum wire_direction { WIRE_TO_SATELLITE = 1, WIRE_TO_CONDUCTOR = 2 };
 
@@ -84,7 +85,8 @@ struct wire_row {
 const struct wire_row *wire_row(enum wire_kind kind);
 
 /* Parses one frame. *ret_kind is WIRE_UNKNOWN for a name that is not in the table or comes from the wrong
- * side (ignored by both ends); *ret_data may be NULL. INVALID when it is not {"cmd":...}. */
+ * side (ignored by both ends); *ret_data may be NULL. INVALID when it is not {"cmd":...}, TOO_BIG beyond
+ * WIRE_MESSAGE_MAX. Values live in the arena. */
 Status wire_parse(struct arena *a, struct str text, enum wire_direction direction,
                   enum wire_kind *ret_kind, yyjson_val **ret_data, struct err *err) MUST_USE;
 
