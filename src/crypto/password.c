@@ -62,7 +62,7 @@ static bool verify_crypt(const char *password, const char *hash)
     data = calloc(1, sizeof *data); /* 32 KB, too much for a lane's stack */
     if (!data)
         return false;
-    again = crypt_r(password, hash, data);
+    again = crypt_rn(password, hash, data, sizeof *data);
     ok = again && again[0] == '$' && crypto_equal(str_z(again), str_z(hash));
     crypto_wipe(data, sizeof *data);
     free(data);

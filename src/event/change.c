@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHANGE_ARENA_MAX (DEFS_OBJECT_MAX * 8)
+/* Four parses of the object and one of its plugin, each up to five times the text. */
+#define CHANGE_ARENA_MAX (DEFS_OBJECT_MAX * 32)
 
 static Status no_memory(struct err *err)
 {

@@ -15,7 +15,7 @@
 
 struct defs;
 
-#define DEFS_OBJECT_MAX  LIMIT(8u * 1024 * 1024, 8u * 1024) /* JSON text of one definition */
+#define DEFS_OBJECT_MAX  LIMIT(2u * 1024 * 1024, 8u * 1024) /* JSON text of one definition */
 #define DEFS_COUNT_MAX   LIMIT(1000000u, 32u)               /* of one kind; more answer FULL */
 #define DEFS_WAITING_MAX LIMIT(1000u, 8u) /* changes waiting for one object; more: BUSY */
 

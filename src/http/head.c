@@ -91,6 +91,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
     struct http_request *r = parser->data;
     const struct http_conn *c = r->conn;
 
+    if (n == 0) /* llhttp closes an empty span when it is run without input */
+        return 0;
     request_body_data(r, (const uint8_t *)at, n);
     if (c->state == CONN_BODY)
         return r->paused || r->body_mode == BODY_OVER ? HPE_PAUSED : 0;

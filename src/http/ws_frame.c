@@ -1,7 +1,7 @@
 /* The frame layer: wslay's frame API below, whole messages above.
  *
- * wslay checks lengths, opcodes and fragmentation and unmasks; here are the rules it leaves to its
- * caller (masking by role, reserved bits, sizes, UTF-8), putting messages together, and the dance that
+ * wslay checks lengths and unmasks; here are the rules it leaves to its caller (masking by role,
+ * reserved bits, opcodes and their order, sizes, UTF-8), putting messages together, and the dance that
  * lets its context go whenever it holds nothing. No sockets but for codec->out. */
 #include "ws_int.h"
 
@@ -96,8 +96,11 @@ static int frame_begin(struct ws_codec *c, const struct wslay_frame_iocb *f)
         return CLOSE_PROTOCOL;
     if (wslay_is_ctrl_frame(f->opcode)) {
         c->control_n = 0;
-        return f->payload_length > WS_CONTROL_MAX ? CLOSE_PROTOCOL : 0;
+        return f->opcode > WSLAY_PONG || !f->fin || f->payload_length > WS_CONTROL_MAX ? CLOSE_PROTOCOL
+                                                                                       : 0;
     }
+    if (f->opcode > WSLAY_BINARY_FRAME || (f->opcode == WSLAY_CONTINUATION_FRAME) != c->in_message)
+        return CLOSE_PROTOCOL;
     if (f->payload_length > c->message_max - c->message.n)
         return CLOSE_TOO_BIG;
     if (f->opcode != WSLAY_CONTINUATION_FRAME)

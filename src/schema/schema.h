@@ -4,7 +4,8 @@
  * parameter: K (must be ...)"), code INVALID, so that api/ answers code "api".
  *
  * A null counts as not given. So does an empty text for an optional P_ID, P_WORD or P_ENUM: that is how
- * forms leave a choice open. Read-only rows are not checked. Tables may nest SCHEMA_DEPTH_MAX deep. */
+ * forms leave a choice open. Read-only rows are not checked. What lies
+ * deeper than SCHEMA_DEPTH_MAX tables is not looked at (a table may contain itself). */
 #ifndef SCHEMA_SCHEMA_H
 #define SCHEMA_SCHEMA_H
 
@@ -34,7 +35,7 @@ enum prop_type {
 #define PROP_TEXT_MAX  LIMIT(1024u * 1024, 64u)
 #define PROP_ARRAY_MAX LIMIT(10000u, 4u)
 #define PROP_JSON_MAX  LIMIT(8u * 1024 * 1024, 256u)
-#define SCHEMA_DEPTH_MAX 8
+#define SCHEMA_DEPTH_MAX LIMIT(8, 4)
 
 enum prop_flag {
     P_REQUIRED = 1 << 0,   /* missing, or a blank text: "Missing parameter: K" */

@@ -25,8 +25,8 @@ class Daemon {
     exited = true;
     runs = 0;
 
-    constructor(prefix: string) {
-        this.home = mkdtempSync(join(tmpdir(), prefix));
+    constructor(prefix: string, parent = tmpdir()) {
+        this.home = mkdtempSync(join(parent, prefix));
     }
 
     protected launch(program: string, args: string[], env: Record<string, string>) {
@@ -81,14 +81,14 @@ export class Conductor extends Daemon {
     private args: string[];
     private env: Record<string, string>;
 
-    private constructor(args: string[], env: Record<string, string>) {
-        super('orrery-conductor-');
+    private constructor(args: string[], env: Record<string, string>, parent?: string) {
+        super('orrery-conductor-', parent);
         this.args = args;
         this.env = env;
     }
 
-    static async start(args: string[] = [], env: Record<string, string> = {}) {
-        const c = new Conductor(args, env);
+    static async start(args: string[] = [], env: Record<string, string> = {}, parent?: string) {
+        const c = new Conductor(args, env, parent);
         await c.up();
         c.key = await c.makeKey('tests', 'admin');
         return c;

@@ -1,6 +1,6 @@
-/* kill -9 at any moment: whatever was answered is there after the next start. A child commits in a loop and
- * reports each answered number over a pipe; the parent kills it, opens the store, looks, and lets the next
- * child go on in the same store. Then the same with a torn end of the log. */
+/* kill -9 at any moment: whatever was answered is there after the next start. A child commits in a
+ * loop and reports each answered number over a pipe; the parent kills it, opens the store, looks,
+ * and lets the next child go on in the same store. Then the same with a torn end of the log. */
 #include "../../unit/store/fixture.h"
 
 #include <fcntl.h>
@@ -70,8 +70,9 @@ static void child(const char *dir, int pipe, uint32_t first)
     _exit(4);
 }
 
-/* Runs a child until it has had `enough` answers, kills it, reads the answers that are still in the pipe. The
- * highest answered number is returned; all below it were answered too, as answers come in order. */
+/* Runs a child until it has had `enough` answers, kills it, reads the answers that are still in the
+ * pipe. The highest answered number is returned; all below it were answered too, as answers come in
+ * order. */
 static uint32_t run_and_kill(const char *dir, uint32_t first, uint32_t enough)
 {
     int ends[2];
@@ -147,8 +148,8 @@ static void test_store_survives_kill(void **state)
     fixture_done(&f);
 }
 
-/* Power fails while the log is being written: its end is missing or is noise. All that was answered before the
- * last commit of the intact part is there. */
+/* Power fails while the log is being written: its end is missing or is noise. All that was answered
+ * before the last commit of the intact part is there. */
 static void test_store_survives_a_torn_log(void **state)
 {
     static const int64_t cuts[] = { 1, 24, 500, 4096, 4120 };

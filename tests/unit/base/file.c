@@ -94,7 +94,6 @@ static void test_file_read_limits(void **state)
 static void test_file_replace_failing_leaves_the_old(void **state)
 {
     struct err err = { 0 };
-    AUTO_BUF struct buf out = { .max = 100 };
 
     assert_int_equal(mkdir(at(*state, "folder"), 0700), 0);
     assert_int_equal(file_replace(at(*state, "folder"), STR("x"), 0600, &err), STATUS_INVALID);

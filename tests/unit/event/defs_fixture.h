@@ -1,4 +1,5 @@
-/* Definitions on a real store, and synchronous changes of them. Objects are written as JSON with ' for ". */
+/* Definitions on a real store, and synchronous changes of them. Objects are written as JSON with '
+ * for ". */
 #ifndef TEST_DEFS_FIXTURE_H
 #define TEST_DEFS_FIXTURE_H
 
@@ -66,8 +67,8 @@ UNUSED static yyjson_val *json_of(struct fixture *f, const char *text)
 
 enum change_kind { CREATE, UPDATE, DELETE, MULTI };
 
-UNUSED static Status change_start_now(struct world *w, enum change_kind op, enum def_kind k, yyjson_val *given,
-                                      struct change_outcome *o)
+UNUSED static Status change_start_now(struct world *w, enum change_kind op, enum def_kind k,
+                                      yyjson_val *given, struct change_outcome *o)
 {
     *o = (struct change_outcome){ .done = false };
     switch (op) {
@@ -76,15 +77,16 @@ UNUSED static Status change_start_now(struct world *w, enum change_kind op, enum
     case UPDATE:
         return defs_update(w->d, k, given, &joe, NOW + USEC_SEC, change_note, o, &o->err);
     case DELETE:
-        return defs_delete(w->d, k, json_str(given, k == DEF_USER ? "username" : "id"), &joe, NOW + 2 * USEC_SEC,
-                           change_note, o, &o->err);
+        return defs_delete(w->d, k, json_str(given, k == DEF_USER ? "username" : "id"), &joe,
+                           NOW + 2 * USEC_SEC, change_note, o, &o->err);
     case MULTI:
         return defs_multi_update(w->d, k, given, &joe, NOW, change_note, o, &o->err);
     }
     return STATUS_INVALID;
 }
 
-UNUSED static struct change_outcome change(struct world *w, enum change_kind op, enum def_kind k, const char *json)
+UNUSED static struct change_outcome change(struct world *w, enum change_kind op, enum def_kind k,
+                                           const char *json)
 {
     struct change_outcome o;
     const Status st = change_start_now(w, op, k, json_of(&w->f, json), &o);
@@ -108,8 +110,8 @@ UNUSED static void good(struct world *w, enum change_kind op, enum def_kind k, c
 }
 
 /* Refused, naming the property. */
-UNUSED static void bad(struct world *w, enum change_kind op, enum def_kind k, const char *json, Status st,
-                       const char *at)
+UNUSED static void bad(struct world *w, enum change_kind op, enum def_kind k, const char *json,
+                       Status st, const char *at)
 {
     const struct change_outcome o = change(w, op, k, json);
 
@@ -194,8 +196,9 @@ UNUSED static void some_parents(struct world *w)
          "{'id':'size','type':'text','variant':'number','title':'Size','range':'-5 - 10 / 2.5'}]}");
 }
 
-#define EVENT(id) "{'id':'" id "','title':'An event','enabled':true,'category':'general','plugin':'sh'," \
-                  "'targets':['main'],'algo':'random'}"
+#define EVENT(id)                                                                                  \
+    "{'id':'" id "','title':'An event','enabled':true,'category':'general','plugin':'sh',"         \
+    "'targets':['main'],'algo':'random'}"
 
 #define DEFS_TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 

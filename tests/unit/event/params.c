@@ -24,7 +24,7 @@ static int teardown(void **state)
 
 struct definition_case {
     const char *json;
-    const char *at;      /* NULL: fine */
+    const char *at; /* NULL: fine */
 };
 
 static void test_params_of_plugins(void **state)
@@ -51,7 +51,8 @@ static void test_params_of_plugins(void **state)
         { "[{'id':'_xy_override_algo','type':'text','title':'A'}]", NULL },
         { "[{'id':'plugin','type':'text','title':'A'}]", NULL },
         { "[{'id':'a','type':'text','title':'A'},{'id':'b','type':'code','title':'B'}]", NULL },
-        { "[{'id':'a','type':'text','title':'A'},{'id':'a','type':'code','title':'B'}]", "params[1].id" },
+        { "[{'id':'a','type':'text','title':'A'},{'id':'a','type':'code','title':'B'}]",
+          "params[1].id" },
         { "[{'id':'a','title':'A'}]", "params[0].type" },
         { "[{'id':'a','type':'number','title':'A'}]", "params[0].type" },
         { "[{'id':'a','type':1,'title':'A'}]", "params[0].type" },
@@ -59,14 +60,16 @@ static void test_params_of_plugins(void **state)
           "{'id':'c','type':'json','title':'A'},{'id':'d','type':'checkbox','title':'A'},"
           "{'id':'e','type':'select','title':'A'},{'id':'f','type':'bucket','title':'A'},"
           "{'id':'g','type':'system','title':'A'},{'id':'h','type':'hidden','title':'A'},"
-          "{'id':'i','type':'toolset','title':'A'},{'id':'j','type':'group','title':'A'}]", NULL },
+          "{'id':'i','type':'toolset','title':'A'},{'id':'j','type':'group','title':'A'}]",
+          NULL },
         { "[{'id':'a','type':'text'}]", "params[0].title" },
         { "[{'id':'a','type':'text','title':''}]", "params[0].title" },
         { "[{'id':'a','type':'text','title':3}]", "params[0].title" },
         { "[{'id':'a','type':'text','title':'a<b'}]", "params[0].title" },
         { "[{'id':'a','type':'text','title':'a>b'}]", "params[0].title" },
         { "[{'id':'a','type':'text','title':'A','caption':'see *this*'}]", NULL },
-        { "[{'id':'a','type':'text','title':'A','caption':'see <b>this</b>'}]", "params[0].caption" },
+        { "[{'id':'a','type':'text','title':'A','caption':'see <b>this</b>'}]",
+          "params[0].caption" },
         { "[{'id':'a','type':'text','title':'A','variant':'datetime-local'}]", NULL },
         { "[{'id':'a','type':'text','title':'A','variant':'week'}]", "params[0].variant" },
         { "[{'id':'a','type':'code','title':'A','variant':'week'}]", NULL },
@@ -79,7 +82,8 @@ static void test_params_of_plugins(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct err err = { .code = STATUS_OK };
         const Status st = params_check_plugin(json_of(*state, cases[i].json), &err);
-        if (st != (cases[i].at ? STATUS_INVALID : STATUS_OK) || (cases[i].at && strcmp(err.at, cases[i].at) != 0))
+        if (st != (cases[i].at ? STATUS_INVALID : STATUS_OK) ||
+            (cases[i].at && strcmp(err.at, cases[i].at) != 0))
             print_error("%s: %s at %s\n", cases[i].json, err.text, err.at);
         assert_int_equal(st, cases[i].at ? STATUS_INVALID : STATUS_OK);
         assert_string_equal(err.at, cases[i].at ? cases[i].at : "");
@@ -90,8 +94,9 @@ static void test_params_text_names_the_parameter(void **state)
 {
     struct err err = { .code = STATUS_OK };
 
-    assert_int_equal(params_check_plugin(json_of(*state, "[{'id':'size','type':'no','title':'A'}]"), &err),
-                     STATUS_INVALID);
+    assert_int_equal(
+        params_check_plugin(json_of(*state, "[{'id':'size','type':'no','title':'A'}]"), &err),
+        STATUS_INVALID);
     assert_string_equal(err.text, "Malformed plugin parameter: size: unknown type");
 }
 
@@ -169,7 +174,8 @@ static void test_params_values(void **state)
         struct err err = { .code = STATUS_OK };
         const struct str text = arena_printf(f->arena, "[{'id':'v','type':'text','title':'V',%s}]",
                                              cases[i].definition);
-        const Status st = params_check_values(json_of(f, text.p), json_of(f, cases[i].values), "Event Plugin", &err);
+        const Status st = params_check_values(json_of(f, text.p), json_of(f, cases[i].values),
+                                              "Event Plugin", &err);
         if (st != (cases[i].fine ? STATUS_OK : STATUS_INVALID))
             print_error("%s with %s\n", cases[i].definition, cases[i].values);
         assert_int_equal(st, cases[i].fine ? STATUS_OK : STATUS_INVALID);
@@ -179,12 +185,16 @@ static void test_params_values(void **state)
         }
     }
     struct err err = { .code = STATUS_OK };
-    assert_int_equal(params_check_values(json_of(*state, "[{'id':'a','type':'text','required':true}]"), NULL, "X", &err),
-                     STATUS_INVALID);
+    assert_int_equal(
+        params_check_values(json_of(*state, "[{'id':'a','type':'text','required':true}]"), NULL,
+                            "X", &err),
+        STATUS_INVALID);
     assert_string_equal(err.text, "X: Missing required parameter: a");
     assert_int_equal(params_check_values(NULL, NULL, "X", &err), STATUS_OK);
-    assert_int_equal(params_check_values(json_of(*state, "[{'id':'a','type':'group','required':true}]"), NULL, "X", &err),
-                     STATUS_OK);
+    assert_int_equal(
+        params_check_values(json_of(*state, "[{'id':'a','type':'group','required':true}]"), NULL,
+                            "X", &err),
+        STATUS_OK);
 }
 
 static void test_params_ranges(void **state)
@@ -194,11 +204,21 @@ static void test_params_ranges(void **state)
         double v;
         bool in;
     } cases[] = {
-        { "0-1/0.1", 0.3, true },         { "0-1/0.1", 0.35, false },     { " -10 - -5 / 1 ", -7, true },
-        { "-10--5/1", -10, true },        { "-10--5/1", -4, false },      { "0.5 - 1.5 / 0.25", 0.75, true },
-        { "1 - 10", 5, false },           { "1 / 1", 1, false },          { "a - b / 1", 1, false },
-        { "1 - 10 / 0", 1, false },       { "1 - 10 / -1", 1, false },    { "5 - 1 / 1", 3, false },
-        { "", 0, false },                 { "1-10/1/1", 2, false },       { "0 - 100000 / 7", 99995, true },
+        { "0-1/0.1", 0.3, true },
+        { "0-1/0.1", 0.35, false },
+        { " -10 - -5 / 1 ", -7, true },
+        { "-10--5/1", -10, true },
+        { "-10--5/1", -4, false },
+        { "0.5 - 1.5 / 0.25", 0.75, true },
+        { "1 - 10", 5, false },
+        { "1 / 1", 1, false },
+        { "a - b / 1", 1, false },
+        { "1 - 10 / 0", 1, false },
+        { "1 - 10 / -1", 1, false },
+        { "5 - 1 / 1", 3, false },
+        { "", 0, false },
+        { "1-10/1/1", 2, false },
+        { "0 - 100000 / 7", 99995, true },
         { "1e1 - 2e1 / 1", 15, true },
     };
 
@@ -212,9 +232,10 @@ static void test_params_ranges(void **state)
 
 static void test_params_overrides(void **state)
 {
-    static const char *const refused[] = { "plugin",  "params", "id",      "event",    "enabled", "category", "fields",
-                                           "actions", "limits", "triggers", "workflow", "command", "script",  "uid",
-                                           "gid",     "cwd",    "env",     "kill",     "runner" };
+    static const char *const refused[] = { "plugin",   "params",  "id",      "event",  "enabled",
+                                           "category", "fields",  "actions", "limits", "triggers",
+                                           "workflow", "command", "script",  "uid",    "gid",
+                                           "cwd",      "env",     "kill",    "runner" };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
@@ -223,7 +244,9 @@ static void test_params_overrides(void **state)
         assert_int_equal(params_check_overrides(json_of(f, text.p), &err), STATUS_INVALID);
         assert_string_equal(err.at, "params");
     }
-    assert_int_equal(params_check_overrides(json_of(f, "{'_xy_override_targets':'x','plugin':'y'}"), NULL), STATUS_OK);
+    assert_int_equal(
+        params_check_overrides(json_of(f, "{'_xy_override_targets':'x','plugin':'y'}"), NULL),
+        STATUS_OK);
     assert_int_equal(params_check_overrides(NULL, NULL), STATUS_OK);
 }
 
@@ -254,9 +277,13 @@ static void test_params_regex_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_params_of_plugins), TEST(test_params_text_names_the_parameter),
-        TEST(test_params_of_events_are_looser), TEST(test_params_values), TEST(test_params_ranges),
-        TEST(test_params_overrides), TEST(test_params_regex_limits),
+        TEST(test_params_of_plugins),
+        TEST(test_params_text_names_the_parameter),
+        TEST(test_params_of_events_are_looser),
+        TEST(test_params_values),
+        TEST(test_params_ranges),
+        TEST(test_params_overrides),
+        TEST(test_params_regex_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -308,7 +308,7 @@ static void test_body_back_pressure(void **state)
     for (int i = 0; i < 2000; i++)
         (void)uv_run(loop_uv(e.loop), UV_RUN_NOWAIT);
     assert_true(http_server_stats(e.server).bytes_in < 1024 * 1024);
-    while (e.streamed < total) { if(getenv("DBG")) fprintf(stderr,"%llu in %llu pend %zu paused %d\n",(unsigned long long)e.streamed,(unsigned long long)http_server_stats(e.server).bytes_in,net_stream_pending(r.s),0);
+    while (e.streamed < total) {
         const uint64_t before = e.streamed;
         http_request_resume(paused_request);
         UNTIL(&e, e.streamed > before);

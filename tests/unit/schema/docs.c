@@ -66,20 +66,15 @@ static void test_schema_json_schema_of_an_update(void **state)
 {
     AUTO_BUF struct buf b = { .max = 10000 };
     struct json_writer w = json_writer_init(&b);
-    yyjson_doc *doc = NULL;
-    yyjson_val *root;
 
     (void)state;
     json_obj(&w, NULL);
     schema_put_json_schema(props, SCHEMA_UPDATE, &w, "in");
     json_end(&w);
-    assert_int_equal(json_parse(buf_str(&b), JSON_SIZE_MAX, &doc, NULL), STATUS_OK);
-    root = yyjson_doc_get_root(doc);
-    assert_int_equal(yyjson_arr_size(json_at(root, "in.required")), 1);
-    assert_true(str_eq_z(json_val_str(json_at(root, "in.required.0")), "id"));
+    assert_true(str_starts(buf_str(&b), STR("{\"in\":{\"type\":\"object\",")));
+    assert_true(str_ends(buf_str(&b), STR("},\"required\":[\"id\"]}}")));
     /* inside, an update needs everything */
-    assert_true(str_eq_z(json_val_str(json_at(root, "in.properties.one.required.0")), "type"));
-    json_doc_free(doc);
+    assert_true(str_find(buf_str(&b), STR("\"required\":[\"type\"]")) < b.n);
 }
 
 static void test_schema_markdown(void **state)

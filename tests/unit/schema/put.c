@@ -114,8 +114,13 @@ static void test_schema_strip_tags_of_hostile_text(void **state)
     for (int i = 0; i < 300000; i++)
         assert_int_equal(buf_add_z(&text, i < 150000 ? "< <a" : ">"), STATUS_OK);
     assert_int_equal(schema_strip_tags(buf_str(&text), &b), STATUS_OK);
-    assert_int_equal(str_find(buf_str(&b), STR("<a")), b.n);
-    assert_int_equal(b.n, 300000); /* the blank-led ones stay */
+    assert_true(str_eq_z(buf_str(&b), "< ")); /* "<a< >" is one tag, up to the first "< " */
+    buf_clear(&b);
+    buf_clear(&text);
+    for (int i = 0; i < 300000; i++)
+        assert_int_equal(buf_add_z(&text, i < 150000 ? "< " : ">"), STATUS_OK);
+    assert_int_equal(schema_strip_tags(buf_str(&text), &b), STATUS_OK);
+    assert_int_equal(b.n, 450000); /* none opens a tag: all stays, and it is not slow */
 }
 
 int main(void)

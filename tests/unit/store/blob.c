@@ -64,11 +64,12 @@ static void put_row(struct fixture *f, const char *path, const char *owner, Usec
 
 static void test_blob_paths(void **state)
 {
-    static const char *const good[] = { "a", "files/jobs/j1/RND-_x/name.txt", "logs/jobs/j1.log.gz",
-                                        "a..b", "A9", "a/b" };
-    static const char *const bad[] = { "",    "/",     "/a",   "a/",      "a//b", ".",       "..",
-                                       "a/.", "a/../b", "../a", ".hidden", "a b",  "a\\b",    "a\nb",
-                                       "a:b", "\xc3\xa9", "a/.b", "a%2e" };
+    static const char *const good[] = {
+        "a", "files/jobs/j1/RND-_x/name.txt", "logs/jobs/j1.log.gz", "a..b", "A9", "a/b"
+    };
+    static const char *const bad[] = { "",     "/",    "/a",     "a/",       "a//b",    ".",
+                                       "..",   "a/.",  "a/../b", "../a",     ".hidden", "a b",
+                                       "a\\b", "a\nb", "a:b",    "\xc3\xa9", "a/.b",    "a%2e" };
     char path[BLOB_PATH_MAX + 2];
 
     (void)state;
@@ -172,7 +173,8 @@ static void test_blob_bad_requests(void **state)
 
     temp_file(f, "upload", "x", 1, temp);
     assert_int_equal(blob_adopt(f->store, temp, STR("../x"), blob_note, &o, NULL), STATUS_INVALID);
-    assert_int_equal(blob_gzip(f->store, temp, STR("a//b"), true, blob_note, &o, NULL), STATUS_INVALID);
+    assert_int_equal(blob_gzip(f->store, temp, STR("a//b"), true, blob_note, &o, NULL),
+                     STATUS_INVALID);
     assert_false(o.done);
     assert_int_equal(access(temp, F_OK), 0);
     assert_int_equal(blob_adopt(f->store, "/tmp/orrery-not-there", STR("x"), blob_note, &o, NULL),
@@ -185,8 +187,9 @@ static void test_blob_bad_requests(void **state)
     fixture_wait(f, &o.done);
     assert_int_not_equal(o.st, STATUS_OK);
     o.done = false;
-    assert_int_equal(blob_gzip(f->store, "/tmp/orrery-not-there", STR("x"), true, blob_note, &o, NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        blob_gzip(f->store, "/tmp/orrery-not-there", STR("x"), true, blob_note, &o, NULL),
+        STATUS_OK);
     fixture_wait(f, &o.done);
     assert_int_equal(o.st, STATUS_MISSING);
     struct store_tx *tx = store_tx_new(f->store);
@@ -225,8 +228,9 @@ static void gzip_case(struct fixture *f, size_t n, bool remove_src)
         text[i] = (char)(i % 2 ? 'a' : (int)(x >> 24));
     }
     temp_file(f, "log", text, n, temp);
-    assert_int_equal(blob_gzip(f->store, temp, STR("logs/jobs/j1.log.gz"), remove_src, blob_note, &o, NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        blob_gzip(f->store, temp, STR("logs/jobs/j1.log.gz"), remove_src, blob_note, &o, NULL),
+        STATUS_OK);
     fixture_wait(f, &o.done);
     assert_int_equal(o.st, STATUS_OK);
     assert_int_equal(blob_file(f->store, STR("logs/jobs/j1.log.gz"), file, sizeof file), STATUS_OK);
@@ -288,7 +292,8 @@ static void test_blob_sweep(void **state)
     put_row(f, "kept/forever", "o", 0);
     adopt(f, "stray/young", "x");
 
-    /* Files without a row stay for a day; the last of the expired is the last that this sweep removes. */
+    /* Files without a row stay for a day; the last of the expired is the last that this sweep
+     * removes. */
     blob_sweep(f->store, now);
     blob_sweep(f->store, now); /* at work already: nothing happens */
     for (int i = 0; i < 5; i++) {
@@ -326,9 +331,11 @@ static void test_blob_close_at_work(void **state)
         (void)snprintf(path, sizeof path, "w/%d", i);
         temp_file(f, name, "data", 4, temp);
         if (i % 2)
-            assert_int_equal(blob_gzip(f->store, temp, str_z(path), true, blob_note, &o[i], NULL), STATUS_OK);
+            assert_int_equal(blob_gzip(f->store, temp, str_z(path), true, blob_note, &o[i], NULL),
+                             STATUS_OK);
         else
-            assert_int_equal(blob_adopt(f->store, temp, str_z(path), blob_note, &o[i], NULL), STATUS_OK);
+            assert_int_equal(blob_adopt(f->store, temp, str_z(path), blob_note, &o[i], NULL),
+                             STATUS_OK);
     }
     blob_sweep(f->store, clock_wall());
     fixture_close(f);

@@ -1,5 +1,5 @@
-/* A store in a temporary folder on a loop of its own, and synchronous helpers: each runs the loop until the
- * callback has come, for at most a minute. */
+/* A store in a temporary folder on a loop of its own, and synchronous helpers: each runs the loop
+ * until the callback has come, for at most a minute. */
 #ifndef TEST_STORE_FIXTURE_H
 #define TEST_STORE_FIXTURE_H
 
@@ -22,7 +22,7 @@
 struct fixture {
     char dir[64];
     struct loop *loop;
-    struct loop_timer *tick;   /* so that a loop with nothing to do still looks at the clock */
+    struct loop_timer *tick; /* so that a loop with nothing to do still looks at the clock */
     struct store *store;
     struct arena *arena;
 };
@@ -31,7 +31,7 @@ struct outcome {
     bool done;
     Status st;
     struct err err;
-    int order;                 /* of the callbacks, from 1 */
+    int order; /* of the callbacks, from 1 */
 };
 
 UNUSED static void fixture_tick(void *arg)
@@ -60,7 +60,7 @@ UNUSED static void fixture_init(struct fixture *f)
     f->tick = loop_timer_new(f->loop, "test.tick", fixture_tick, NULL);
     assert_non_null(f->tick);
     loop_timer_start(f->tick, USEC_SEC / 4, USEC_SEC / 4);
-    f->arena = arena_new(64u * 1024 * 1024);
+    f->arena = arena_new(512u * 1024 * 1024);
     assert_non_null(f->arena);
 }
 
@@ -166,8 +166,12 @@ UNUSED static void answer_note(void *arg, const struct store_result *res)
     struct answer *a = arg;
 
     assert_false(a->done);
-    *a = (struct answer){ .done = true, .st = res->status, .err = res->err, .rows = res->rows,
-                          .n = res->n, .total = res->total };
+    *a = (struct answer){ .done = true,
+                          .st = res->status,
+                          .err = res->err,
+                          .rows = res->rows,
+                          .n = res->n,
+                          .total = res->total };
 }
 
 UNUSED static struct answer get_now(struct fixture *f, enum store_table t, const char *id)

@@ -67,7 +67,8 @@ static void test_store_second_process_is_refused(void **state)
 static void test_store_files_are_private(void **state)
 {
     struct fixture *f = *state;
-    static const char *const names[] = { "orrery.db", "orrery.db-wal", "orrery.db-shm", "orrery.lock" };
+    static const char *const names[] = { "orrery.db", "orrery.db-wal", "orrery.db-shm",
+                                         "orrery.lock" };
 
     put_state(f, "a", "1");
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -271,7 +272,8 @@ static void assert_plan(const struct fixture *f, const char *query, const char *
     assert_int_equal(sqlite3_prepare_v2(h, text, -1, &stmt, NULL), SQLITE_OK);
     while (sqlite3_step(stmt) == SQLITE_ROW) {
         const size_t n = strlen(plan);
-        (void)snprintf(plan + n, sizeof plan - n, "%s; ", (const char *)sqlite3_column_text(stmt, 3));
+        (void)snprintf(plan + n, sizeof plan - n, "%s; ",
+                       (const char *)sqlite3_column_text(stmt, 3));
     }
     sqlite3_finalize(stmt);
     assert_int_equal(sqlite3_close(h), SQLITE_OK);
@@ -290,11 +292,13 @@ static void test_store_queries_use_indexes(void **state)
 
     assert_plan(f, "SELECT id,json FROM jobs" NEWEST, "jobs_completed");
     assert_plan(f, JOBS "\"event\" = ?" NEWEST, "jobs_event (event=?)");
-    assert_plan(f, JOBS "\"category\" = ? AND \"code\" = ? AND \"event\" = ?" NEWEST, "jobs_event (event=?)");
+    assert_plan(f, JOBS "\"category\" = ? AND \"code\" = ? AND \"event\" = ?" NEWEST,
+                "jobs_event (event=?)");
     assert_plan(f, JOBS "\"category\" = ? AND \"plugin\" = ? AND \"server\" = ?" NEWEST,
                 "jobs_server (server=?)");
     assert_plan(f, JOBS "\"category\" = ? AND \"code\" = ?" NEWEST, "jobs_category (category=?)");
-    assert_plan(f, JOBS "\"plugin\" = ? AND \"completed\" >= ?" NEWEST, "jobs_plugin (plugin=? AND completed>?)");
+    assert_plan(f, JOBS "\"plugin\" = ? AND \"completed\" >= ?" NEWEST,
+                "jobs_plugin (plugin=? AND completed>?)");
     assert_plan(f, JOBS "\"source\" = ?" NEWEST, "jobs_source (source=?)");
     assert_plan(f, JOBS "\"code\" = ?" NEWEST, "jobs_code (code=?)");
     assert_plan(f, JOBS "\"workflow\" = ?" NEWEST, "jobs_workflow (workflow=?)");
@@ -302,14 +306,19 @@ static void test_store_queries_use_indexes(void **state)
     assert_plan(f, JOBS "\"completed\" >= ? AND \"completed\" < ?" NEWEST,
                 "jobs_completed (completed>? AND completed<?)");
     assert_plan(f, "SELECT count(*) FROM jobs WHERE \"event\" = ?", "COVERING INDEX jobs_event");
-    assert_plan(f, "SELECT id,json FROM activity WHERE \"action\" = ? ORDER BY \"epoch\" DESC,rowid DESC LIMIT ?",
+    assert_plan(f,
+                "SELECT id,json FROM activity WHERE \"action\" = ? ORDER BY \"epoch\" DESC,rowid "
+                "DESC LIMIT ?",
                 "activity_action (action=?)");
-    assert_plan(f, "SELECT id FROM revisions WHERE \"kind\" = ? AND \"object\" = ? ORDER BY \"revision\" DESC,rowid DESC",
+    assert_plan(f,
+                "SELECT id FROM revisions WHERE \"kind\" = ? AND \"object\" = ? ORDER BY "
+                "\"revision\" DESC,rowid DESC",
                 "revisions_object (kind=? AND object=?)");
     assert_plan(f, "SELECT id FROM blobs WHERE \"expires\" <= ? ORDER BY \"expires\",rowid LIMIT ?",
                 "blobs_expires (expires<?)");
     assert_plan(f, "DELETE FROM blobs WHERE owner=?", "blobs_owner (owner=?)");
-    assert_plan(f, "DELETE FROM sessions WHERE \"username\" IS ?", "sessions_username (username=?)");
+    assert_plan(f, "DELETE FROM sessions WHERE \"username\" IS ?",
+                "sessions_username (username=?)");
 }
 
 static void test_store_folder_that_is_a_file(void **state)

@@ -1,5 +1,5 @@
-/* The conformance suite of a store: what every implementation has to do, written against store.h alone. A
- * test program opens its implementation through fixture_open and runs STORE_SUITE. */
+/* The conformance suite of a store: what every implementation has to do, written against store.h
+ * alone. A test program opens its implementation through fixture_open and runs STORE_SUITE. */
 #ifndef TEST_STORE_SUITE_H
 #define TEST_STORE_SUITE_H
 
@@ -49,7 +49,8 @@ static void assert_ids(const struct answer *a, const char *expected)
 
     assert_int_equal(a->st, STATUS_OK);
     for (size_t i = 0; i < a->n; i++)
-        n += (size_t)snprintf(got + n, sizeof got - n, "%s%.*s", i ? " " : "", STR_FMT(a->rows[i].id));
+        n += (size_t)snprintf(got + n, sizeof got - n, "%s%.*s", i ? " " : "",
+                              STR_FMT(a->rows[i].id));
     assert_string_equal(got, expected);
 }
 
@@ -221,7 +222,8 @@ static void suite_conditions(void **state)
     struct fixture *f = *state;
     const struct condition_case cases[] = {
         { JOBS_EVENT, OP_EQ, store_text(STR("backup")), "j1 j2 j4" },
-        { JOBS_EVENT, OP_NE, store_text(STR("backup")), "j3 j5" }, /* an absent one is another one */
+        { JOBS_EVENT, OP_NE, store_text(STR("backup")),
+          "j3 j5" }, /* an absent one is another one */
         { JOBS_EVENT, OP_EQ, store_text(STR_NONE), "j5" },
         { JOBS_EVENT, OP_NE, store_text(STR_NONE), "j1 j2 j3 j4" },
         { JOBS_COMPLETED, OP_LT, store_int(2000), "j1" },
@@ -244,10 +246,9 @@ static void suite_conditions(void **state)
     put_five(f);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct store_condition where = { cases[i].column, cases[i].op, cases[i].value };
-        const struct store_query q = { .table = TABLE_JOBS,
-                                       .where = &where,
-                                       .n_where = 1,
-                                       .order_by = STORE_COLUMN_ID };
+        const struct store_query q = {
+            .table = TABLE_JOBS, .where = &where, .n_where = 1, .order_by = STORE_COLUMN_ID
+        };
         const struct answer a = select_now(f, &q);
         assert_ids(&a, cases[i].ids);
     }
@@ -310,10 +311,9 @@ static void suite_order_and_pages(void **state)
 static void suite_ids_only(void **state)
 {
     struct fixture *f = *state;
-    const struct store_query q = { .table = TABLE_JOBS,
-                                   .order_by = STORE_COLUMN_ID,
-                                   .limit = 1,
-                                   .ids_only = true };
+    const struct store_query q = {
+        .table = TABLE_JOBS, .order_by = STORE_COLUMN_ID, .limit = 1, .ids_only = true
+    };
 
     put_five(f);
     const struct answer a = select_now(f, &q);
@@ -522,9 +522,9 @@ static void read_in_callback(void *arg, Status st, const struct err *err)
     (void)err;
     assert_int_equal(st, STATUS_OK);
     r->posted = true;
-    assert_int_equal(store_get(r->f->store, TABLE_STATE, STR("fresh"), r->f->arena, answer_note, &r->a,
-                               NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        store_get(r->f->store, TABLE_STATE, STR("fresh"), r->f->arena, answer_note, &r->a, NULL),
+        STATUS_OK);
 }
 
 static void suite_read_sees_what_was_answered(void **state)
@@ -634,7 +634,8 @@ static void chain_next(void *arg, Status st, const struct err *err)
     assert_int_equal(store_commit(c->f->store, tx, chain_next, c, NULL), STATUS_OK);
 }
 
-/* Closing finishes what waits, and what the callbacks still commit; all of it is there afterwards. */
+/* Closing finishes what waits, and what the callbacks still commit; all of it is there afterwards.
+ */
 static void suite_close_finishes(void **state)
 {
     struct fixture *f = *state;
@@ -673,9 +674,9 @@ static void suite_close_finishes(void **state)
         SUITE_TEST(suite_order_and_pages), SUITE_TEST(suite_ids_only),                             \
         SUITE_TEST(suite_bad_queries), SUITE_TEST(suite_conditions_limit),                         \
         SUITE_TEST(suite_limit_of_rows), SUITE_TEST(suite_row_size_limit),                         \
-        SUITE_TEST(suite_id_size_limit), SUITE_TEST(suite_bad_rows), SUITE_TEST(suite_empty_commit), \
-        SUITE_TEST(suite_group_commit), SUITE_TEST(suite_queue_limit),                             \
-        SUITE_TEST(suite_read_sees_what_was_answered),                                             \
+        SUITE_TEST(suite_id_size_limit), SUITE_TEST(suite_bad_rows),                               \
+        SUITE_TEST(suite_empty_commit), SUITE_TEST(suite_group_commit),                            \
+        SUITE_TEST(suite_queue_limit), SUITE_TEST(suite_read_sees_what_was_answered),              \
         SUITE_TEST(suite_answer_larger_than_the_arena), SUITE_TEST(suite_walk),                    \
         SUITE_TEST(suite_all_tables), SUITE_TEST(suite_close_finishes)
 
