@@ -19,6 +19,10 @@
 
 #define API_BODY_MAX     LIMIT(64u * 1024 * 1024, 64u * 1024) /* JSON or form bodies; files: http_limits */
 #define API_PARAMS_MAX   LIMIT(1000u, 32u)                    /* keys of a query or form */
+#define API_REPLY_MAX    LIMIT(512u * 1024 * 1024, 4u * 1024 * 1024) /* bytes of one JSON reply */
+#define API_WAITERS_MAX  LIMIT(200u, 2u)                      /* run_event/wait at the same time */
+#define API_IDS_MAX      LIMIT(10000u, 8u)                    /* of get_jobs */
+#define API_TAIL_MAX     1048576                              /* bytes of tail_live_job_log */
 
 struct api;
 struct api_call;
@@ -31,6 +35,7 @@ enum api_flag {
     API_STREAMS    = 1 << 4,   /* answers with something else than the JSON envelope */
     API_USER_SPACE = 1 << 5,   /* /api/user/NAME: sessions only, errors with HTTP 200 */
     API_NO_CHECK   = 1 << 6,   /* handler authenticates by itself (tokens of satellites, log tokens) */
+    API_BIG_FILES  = 1 << 7,   /* with API_FILES: multipart up to upload_max, else API_BODY_MAX */
 };
 
 struct api_row {
@@ -61,7 +66,12 @@ struct api_world {
     const char *log_dir;             /* live job logs: LOG_DIR/jobs/ID.log */
     uint64_t upload_max;
     Usec started;
-    bool (*ready)(void *ctx, struct buf *ret_reasons);   /* for /health */
+    bool (*ready)(void *ctx, struct buf *ret_reasons);   /* for /health: one reason a line */
+    /* A finished job's row with its columns. */
+    void (*put_record)(struct store_tx *tx, struct str id, struct str record);
+    /* A final result of a job that is not live; an empty server: the peer did not say which it is. */
+    void (*late_result)(void *ctx, const Id *server, bool exact, struct str id, yyjson_val *update);
+    void (*put_metrics)(void *ctx, struct buf *out);     /* more lines for /metrics; may be NULL */
     void *ctx;
 };
 
@@ -73,10 +83,17 @@ struct api_call {
     struct arena *arena;             /* the request's */
     yyjson_val *params;              /* merged object, credentials removed; never NULL */
     yyjson_val *query;               /* the query string alone */
+    yyjson_val *body;                /* the body alone, credentials and all */
     struct auth_user user;           /* empty for PUBLIC rows */
-    const struct multipart_form *files; /* API_FILES */
+    const struct multipart_form *files; /* API_FILES; NULL: none. What is left there goes at the end */
+    bool *adopted;                   /* one a part of files: it was moved into the store */
+    struct auth_credentials creds;   /* as shown; for the account calls */
     bool versioned;                  /* URL has /vN: errors carry their HTTP status */
     bool wait;                       /* URL has the path word "wait" */
+    bool pretty;                     /* query pretty=1 */
+    bool checked;                    /* user is filled in */
+    bool failed;                     /* an error was replied */
+    struct str rest;                 /* of the path, after NAME: "v1/wait" */
     Usec now;
     Usec begin;                      /* monotonic, for the counters */
 };
@@ -86,6 +103,11 @@ void api_free(struct api *a);
 /* The HTTP server's on_request: everything but WebSocket upgrades (conductor/ takes those first). */
 void api_handle(struct api *a, struct http_request *r);
 void api_done(struct api *a, const struct http_request *r, int status, uint64_t bytes_out, Usec elapsed);
+
+/* A job ended and its record is durable: answers who waits for it. Call before the room forgets it. */
+void api_job_ended(struct api *a, struct str id);
+/* A server went offline: what delete_server has put off until then. */
+void api_server_left(struct api *a, struct str id);
 
 /* Replies. Exactly one per call; the call is gone afterwards. */
 struct json_writer api_reply_begin(struct api_call *c, struct buf *out);  /* {"code":0, ... */
@@ -105,5 +127,7 @@ const struct api_row *api_row_find(struct str name, bool user_space);
 /* Generated documents (script/gen and the live routes). */
 Status api_openapi(struct buf *out);
 Status api_markdown(const char *family, struct buf *out);
+/* Writes DIR/FAMILY.md, DIR/README.md and DIR/openapi.json. Blocking: tools. */
+Status api_write_docs(const char *dir, struct err *err) MUST_USE;
 
 #endif

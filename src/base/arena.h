@@ -1,7 +1,7 @@
 /* Arena: memory that goes together. One per request, per tick, per parse; freed whole.
  *
- * Owner: whoever called arena_new. Thread: one at a time. A maximum is set at birth; asking for more
- * gives NULL (the caller answers NOMEM or TOO_BIG). Small first block, doubling up to 1 MB. */
+ * Owner: whoever called arena_new. Thread: one at a time. A maximum is set at birth; asking for
+ * more gives NULL (the caller answers NOMEM or TOO_BIG). Small first block, doubling up to 1 MB. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -20,9 +20,9 @@ DEFINE_AUTO(struct arena, arena_free);
 /* Forgets everything, keeps the first block. */
 void arena_reset(struct arena *a);
 
-void *arena_alloc(struct arena *a, size_t n);               /* 16-byte aligned, not cleared */
-void *arena_zalloc(struct arena *a, size_t n);              /* cleared */
-struct str arena_dup(struct arena *a, struct str s);        /* NUL behind it; .p NULL when full */
+void *arena_alloc(struct arena *a, size_t n);        /* 16-byte aligned, not cleared */
+void *arena_zalloc(struct arena *a, size_t n);       /* cleared */
+struct str arena_dup(struct arena *a, struct str s); /* NUL behind it; .p NULL when full */
 char *arena_dup_z(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct str arena_vprintf(struct arena *a, const char *fmt, va_list ap);

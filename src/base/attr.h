@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-#define MUST_USE            __attribute__((warn_unused_result))
-#define PRINTF_LIKE(f, a)   __attribute__((format(printf, f, a)))
-#define UNUSED              __attribute__((unused))
-#define NORETURN            __attribute__((noreturn))
-#define AUTO(fn)            __attribute__((cleanup(fn##_p)))
+#define MUST_USE          __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define UNUSED            __attribute__((unused))
+#define NORETURN          __attribute__((noreturn))
+#define AUTO(fn)          __attribute__((cleanup(fn##_p)))
 
 /* DEFINE_AUTO(struct job, job_free): `AUTO(job_free) struct job *j = NULL;` frees on every path. */
 #define DEFINE_AUTO(type, fn)                                                                      \
@@ -22,7 +22,7 @@
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The object of `type` that holds `member` at `ptr`. */
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* A limit of the product: its real number, and the near-zero one of `script/build tiny`, which puts
  * every edge close enough to meet. */

@@ -1,6 +1,6 @@
 /* Time. Usec is UTC microseconds since 1970 (wall) or since an unknown start (monotonic): the name
- * of a variable says which when it matters. Only conductor/, sat/, cli/ and tests ask the real clock;
- * every other room is handed `now`. */
+ * of a variable says which when it matters. Only conductor/, sat/, cli/ and tests ask the real
+ * clock; every other room is handed `now`. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -26,7 +26,9 @@ static inline double usec_to_epoch(Usec t)
 
 static inline Usec usec_from_epoch(double s)
 {
-    return s >= 9.2e12 ? USEC_NEVER : s <= -9.2e12 ? -USEC_NEVER : (Usec)(s * 1e6 + (s < 0 ? -0.5 : 0.5));
+    return s >= 9.2e12    ? USEC_NEVER
+           : s <= -9.2e12 ? -USEC_NEVER
+                          : (Usec)(s * 1e6 + (s < 0 ? -0.5 : 0.5));
 }
 
 /* "2026-11-24T10:52:31.123Z", 25 bytes with the NUL. */

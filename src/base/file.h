@@ -1,4 +1,5 @@
-/* Small files read and replaced whole; folders made and removed. Blocking: start-up, lanes, tools. */
+/* Small files read and replaced whole; folders made and removed. Blocking: start-up, lanes, tools.
+ */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -11,8 +12,8 @@
 /* Appends the whole file to out; TOO_BIG when it passes out's maximum, MISSING when absent. */
 Status file_read(const char *path, struct buf *out, struct err *err) MUST_USE;
 
-/* Writes a temporary beside path, fsyncs it, renames it over path and fsyncs the folder: after OK the
- * new content survives power loss, before it the old one is intact. */
+/* Writes a temporary beside path, fsyncs it, renames it over path and fsyncs the folder: after OK
+ * the new content survives power loss, before it the old one is intact. */
 Status file_replace(const char *path, struct str content, mode_t mode, struct err *err) MUST_USE;
 
 /* As mkdir -p; OK when it exists already as a folder. */

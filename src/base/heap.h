@@ -10,19 +10,19 @@
 
 struct heap_node {
     Usec due;
-    size_t pos;   /* 0: not in a heap */
+    size_t pos; /* 0: not in a heap */
 };
 
 struct heap {
-    struct heap_node **at;   /* at[1..n] */
+    struct heap_node **at; /* at[1..n] */
     size_t n;
     size_t cap;
 };
 
 void heap_done(struct heap *h);
-Status heap_put(struct heap *h, struct heap_node *node, Usec due) MUST_USE;  /* inserts or moves */
-void heap_remove(struct heap *h, struct heap_node *node);                    /* fine when not in */
-struct heap_node *heap_peek(const struct heap *h);                           /* earliest or NULL */
+Status heap_put(struct heap *h, struct heap_node *node, Usec due) MUST_USE; /* inserts or moves */
+void heap_remove(struct heap *h, struct heap_node *node);                   /* fine when not in */
+struct heap_node *heap_peek(const struct heap *h);                          /* earliest or NULL */
 static inline bool heap_has(const struct heap_node *node)
 {
     return node->pos != 0;

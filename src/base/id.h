@@ -1,5 +1,5 @@
-/* Short ids (reference/api-operations.md 1.8): prefix + milliseconds in base 36 + a counter in base 36
- * (0..1295, two digits) + random [a-z0-9] up to 16 characters. They sort by time of creation. */
+/* Short ids (reference/api-operations.md 1.8): prefix + milliseconds in base 36 + a counter in base
+ * 36 (0..1295, two digits) + random [a-z0-9] up to 16 characters. They sort by time of creation. */
 #ifndef BASE_ID_H
 #define BASE_ID_H
 

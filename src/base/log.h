@@ -8,13 +8,14 @@
 #include "base/attr.h"
 #include "base/str.h"
 
-#pragma GCC diagnostic ignored "-Wformat-zero-length" /* an event without keys has the format "" */
+/* An event without keys has the format "". */
+#pragma GCC diagnostic ignored "-Wformat-zero-length"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 #define LOG_LINE_MAX 4096
 
-void log_set_level(enum log_level level);   /* default LOG_INFO */
+void log_set_level(enum log_level level); /* default LOG_INFO */
 enum log_level log_level_now(void);
 bool log_level_parse(struct str s, enum log_level *ret);
 

@@ -10,18 +10,18 @@ struct map_slot;
 
 struct map {
     struct map_slot *slots;
-    size_t cap;      /* power of two, 0 before the first put */
+    size_t cap; /* power of two, 0 before the first put */
     size_t n;
-    size_t used;     /* n + tombstones */
+    size_t used; /* n + tombstones */
     uint64_t seed;
 };
 
 void map_init(struct map *m, uint64_t seed);
 void map_done(struct map *m);
-void *map_get(const struct map *m, struct str key);                  /* NULL when absent */
+void *map_get(const struct map *m, struct str key); /* NULL when absent */
 /* Puts or replaces; *ret_old (may be NULL) gets the earlier value or NULL. */
 Status map_put(struct map *m, struct str key, void *value, void **ret_old) MUST_USE;
-void *map_del(struct map *m, struct str key);                        /* the removed value or NULL */
+void *map_del(struct map *m, struct str key); /* the removed value or NULL */
 /* Walks: start with *cursor = 0; false at the end. Deleting the current entry is allowed. */
 bool map_next(const struct map *m, size_t *cursor, struct str *ret_key, void **ret_value);
 

@@ -11,7 +11,7 @@ struct rng {
 
 void rng_init(struct rng *r, uint64_t seed);
 uint64_t rng_next(struct rng *r);
-uint64_t rng_below(struct rng *r, uint64_t n);   /* 0 <= x < n; n > 0 */
-double rng_unit(struct rng *r);                  /* 0 <= x < 1 */
+uint64_t rng_below(struct rng *r, uint64_t n); /* 0 <= x < n; n > 0 */
+double rng_unit(struct rng *r);                /* 0 <= x < 1 */
 
 #endif

@@ -30,7 +30,7 @@ enum status_index {
 #define X(name, http, text) STATUS_INDEX_##name,
     STATUS_MAP(X)
 #undef X
-    STATUS_COUNT
+        STATUS_COUNT
 };
 
 typedef enum {
@@ -52,7 +52,8 @@ int status_http(Status st);
 /* Maps an errno value (positive). */
 Status status_from_errno(int error);
 
-/* Fills err (when not NULL) and returns st, so that `return err_set(...)` reads well. at may be NULL. */
+/* Fills err (when not NULL) and returns st, so that `return err_set(...)` reads well. at may be
+ * NULL. */
 Status err_set(struct err *err, Status st, const char *at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* As err_set from errno, text "<what>: <strerror>". */

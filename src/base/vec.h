@@ -14,8 +14,8 @@ struct vec {
 
 void vec_done(struct vec *v);
 Status vec_push(struct vec *v, void *item) MUST_USE;
-void *vec_pop(struct vec *v);                        /* NULL when empty */
-void vec_remove(struct vec *v, size_t i);            /* keeps the order */
-void vec_remove_swap(struct vec *v, size_t i);       /* last one takes the place */
+void *vec_pop(struct vec *v);                  /* NULL when empty */
+void vec_remove(struct vec *v, size_t i);      /* keeps the order */
+void vec_remove_swap(struct vec *v, size_t i); /* last one takes the place */
 
 #endif

@@ -1,5 +1,6 @@
 /* Password hashes: argon2id (libsodium, "$argon2id$..."); bcrypt and other crypt(3) forms are only
- * verified, for imported users. Slow by design: call on the hash lane. Input at most 1,024 bytes. */
+ * verified, for imported users. Slow by design: call on the hash lane. Input at most 1,024 bytes.
+ */
 #ifndef CRYPTO_PASSWORD_H
 #define CRYPTO_PASSWORD_H
 

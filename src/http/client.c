@@ -342,6 +342,13 @@ static bool same_place(const struct url *a, const struct url *b)
     return a->tls == b->tls && a->port == b->port && str_eq_nocase(a->host, b->host);
 }
 
+static bool has_scheme(struct str s)
+{
+    const size_t colon = str_find_char(s, ':');
+
+    return colon < s.n && colon < str_find_char(s, '/') && colon < str_find_char(s, '?');
+}
+
 /* The Location against the present URL (RFC 3986 5, as far as clients meet it). */
 static Status resolve(const struct http_exchange *x, struct buf *out)
 {
@@ -352,6 +359,8 @@ static Status resolve(const struct http_exchange *x, struct buf *out)
 
     if (str_starts_nocase(to, STR("http://")) || str_starts_nocase(to, STR("https://")))
         return buf_add_str(out, to);
+    if (has_scheme(to))
+        return STATUS_UNSUPPORTED;
     if (str_starts(to, STR("//"))) {
         (void)buf_add_str(out, scheme);
         return buf_add_str(out, to);

@@ -17,6 +17,12 @@ void effect_push(struct job_room *r, struct effect *e, enum effect_kind kind)
     list_push(&r->effects, &e->node);
 }
 
+void effect_push_call(struct job_room *r, struct live *l, struct call *c)
+{
+    l->owed = r->next_batch;
+    effect_push(r, &c->effect, EFFECT_CALL);
+}
+
 struct call *call_new(JobLaunchFn launched, JobResultFn result, void *arg, const Id *id)
 {
     struct call *c = calloc(1, sizeof(*c));
@@ -55,6 +61,7 @@ static void run_launch(struct job_room *r, struct live *l, Usec now)
         return;
     }
     l->sent = true;
+    l->sent_on = l->peer->connection;
     l->job.sends++;
     l->job.remote = true;
     r->host.send_launch(r->host.ctx, &l->job);
@@ -74,7 +81,7 @@ static void run_ended(struct job_room *r, struct live *l, Usec now)
     r->host.changed(r->host.ctx, &l->job);
     if (l->sent)
         r->host.log_remove(r->host.ctx, &l->job);
-    if (l->by_result && l->exact)
+    if (l->owes_done && l->exact)
         r->host.send_done(r->host.ctx, &l->job.server, id_str(&l->job.id));
     list_init(&waiters);
     LIST_EACH_SAFE(it, &l->waiters)
@@ -147,7 +154,7 @@ static bool write_job(struct job_room *r, struct live *l)
     buf_clear(&r->text);
     r->text.failed = false;
     w = json_writer_init(&r->text);
-    if (l->job.state != JOB_COMPLETE) {
+    if (l->job.state != JOB_COMPLETE || !l->log_done) {
         live_put_row(l, &w);
         if (!r->text.failed)
             r->host.put(r->host.ctx, &l->job, buf_str(&r->text));
@@ -183,9 +190,8 @@ void batch_hand_over(struct job_room *r, Usec now)
 
         list_remove(it);
         l->job.dirty = false;
-        if (l->job.state == JOB_COMPLETE && !l->log_done)
-            continue; /* until its log is closed the row says that it runs: then it is simply ended
-                         again */
+        if (l->job.state == JOB_COMPLETE && !l->log_done && l->owed <= r->durable)
+            continue; /* its row may go on saying that it runs: then it is simply ended again */
         b->ids[b->n++] = l->job.id;
         if (!write_job(r, l))
             b->broken = true;
@@ -210,17 +216,18 @@ static void batch_failed(struct job_room *r, const struct batch *b, Usec now)
     for (size_t i = 0; i < b->n; i++) {
         struct live *l = live_find(r, id_str(&b->ids[i]));
 
-        if (l && l->archive_batch == b->number)
+        if (!l)
+            continue;
+        if (l->archive_batch == b->number)
             l->job.archived = false;
-        if (l)
-            live_dirty(r, l);
+        if (l->owed == b->number)
+            l->owed = r->next_batch;
+        live_dirty(r, l);
     }
+    /* All of them: one behind may wait for a write that was in this batch for the second time. */
     LIST_EACH(it, &r->effects)
     {
-        struct effect *e = CONTAINER_OF(it, struct effect, node);
-
-        if (e->batch == b->number)
-            e->batch = r->next_batch;
+        CONTAINER_OF(it, struct effect, node)->batch = r->next_batch;
     }
     r->retry_at = now + JOB_COMMIT_RETRY;
 }

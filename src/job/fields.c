@@ -34,6 +34,7 @@ static const struct {
     { "activity", KEY_TYPED | KEY_OWNED | KEY_DETAIL },
     { "final", KEY_TYPED | KEY_OWNED },
     { "given_up", KEY_TYPED | KEY_OWNED },
+    { "abort_pending", KEY_TYPED | KEY_OWNED },
     { "_live", KEY_TYPED | KEY_OWNED },
     { "type", KEY_OWNED },
     { "targets", KEY_OWNED },
@@ -251,7 +252,7 @@ bool meta_add_row(struct live *l, struct str row)
 
 void meta_add(struct job_room *r, struct live *l, struct str server, struct str text, Usec now)
 {
-    AUTO_BUF struct buf row;
+    AUTO_BUF struct buf row = { 0 };
     struct json_writer w;
     const Id id = id_new(&r->ids, "m", now);
 

@@ -56,7 +56,7 @@ static bool succeeded(const struct live *l)
 
 static void set_text(struct live *l, const char *key, struct str text)
 {
-    AUTO_BUF struct buf json;
+    AUTO_BUF struct buf json = { 0 };
     struct json_writer w;
 
     buf_init(&json, JOB_FIELD_MAX);
@@ -127,7 +127,7 @@ static void finish_tags(struct live *l)
     const struct str text = job_value(&l->job, "tags");
     yyjson_doc *doc = NULL;
     yyjson_val *tags = NULL;
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     struct json_writer w;
 
     if (text.n && json_parse(text, JSON_SIZE_MAX, &doc, NULL) == STATUS_OK)
@@ -220,7 +220,7 @@ void live_end(struct job_room *r, struct live *l, enum job_input on, const char 
 
     if (!live_move(r, l, on, now))
         return;
-    l->by_result = on == JOB_ON_RESULT;
+    l->by_result = l->owes_done = on == JOB_ON_RESULT;
     l->given_up = at_satellite && on != JOB_ON_RESULT && on != JOB_ON_LOST;
     if (description.p)
         set_text(l, "description", description);
@@ -253,7 +253,7 @@ void job_log_finished(struct job_room *r, struct str id, Status st, struct str o
         l->log_refetch = true;
         l->job.log_size = size;
         live_seek(r, l);
-        live_timer(r, l, now + r->config.dead_timeout);
+        live_timer(r, l, now + JOB_REFETCH_WAIT);
         return;
     }
     if (output.n && !uploaded) {
@@ -273,6 +273,7 @@ void job_log_finished(struct job_room *r, struct str id, Status st, struct str o
 void live_result_again(struct job_room *r, struct live *l, Usec now)
 {
     (void)live_move(r, l, JOB_ON_RESULT, now);
+    l->owes_done = true;
     if (!l->log_refetch)
         return;
     if (l->job.log_size < l->job.log_expected) {
@@ -377,7 +378,7 @@ Status job_abort(struct job_room *r, struct str id, struct str reason, Usec now,
         l->job.updated = now;
         live_ask_abort(r, l, reason);
         if (c)
-            effect_push(r, &c->effect, EFFECT_CALL);
+            effect_push_call(r, l, c);
         return STATUS_OK;
     }
     if (c)

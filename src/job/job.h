@@ -13,7 +13,9 @@
  * the launch before it starts it (wire.h), so:
  *   not accepted, not in the server's inventory  -> the launch never arrived: sent again;
  *   accepted, not in the inventory               -> the satellite lost it: ends with code 1 and that reason;
- *   in the inventory                             -> goes on: seek, then its log and result.
+ *   in the inventory                             -> goes on: seek, then its log and result;
+ *   sent on the connection of this inventory     -> its absence says nothing;
+ *   in the inventory, not live                   -> its result is asked for all the same (stray).
  * A result is taken once: job_done goes out when the record is durable; a second result of the same id only
  * gets another job_done. Reference agents have no inventory: their jobs live by `updated` alone.
  *
@@ -42,6 +44,7 @@
 #define JOB_QUEUE_SCAN_MAX  16u                         /* queued jobs of an event tried in one pass */
 #define JOB_QUEUE_RETRY     USEC_SEC                    /* a queue that waits for a server looks again */
 #define JOB_SHORT_RESULTS_MAX 5u                        /* results without the whole log, before one is taken */
+#define JOB_REFETCH_WAIT    (10 * USEC_MINUTE)          /* for log text that our disk lost, from the satellite */
 #define JOB_RESTORE_GRACE   USEC_MINUTE                 /* restored jobs wait for servers to come back */
 #define JOB_SEEK_END        INT64_C(9007199254740991)   /* send_seek for a job that is not live: no log wanted,
                                                            just the result (it fits a JSON number) */
@@ -127,6 +130,10 @@ struct job_host {
     void (*send_seek)(void *ctx, const Id *server, struct str id, uint64_t pos, uint32_t meta);
     void (*send_done)(void *ctx, const Id *server, struct str id);
     void (*changed)(void *ctx, const struct job *j);      /* for live views; j->state COMPLETE: ended */
+
+    /* A satellite still has a job that is not live. May be NULL. When its record has `abort_pending` the person who
+     * aborted it meant this process too: send abort_job. (Its result is asked for by the room, as a late one.) */
+    void (*stray)(void *ctx, const Id *server, struct str id);
 
     /* Log bytes, in order; the host appends them to the live log. */
     void (*log_append)(void *ctx, const struct job *j, struct str text);

@@ -390,7 +390,7 @@ static struct live *make(struct merge *m, struct buf *base, Id *ret_id)
 
 static Status take_input(struct merge *m, struct live *l, struct err *err)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     Status st;
 
     if (!m->l->input)
@@ -433,7 +433,7 @@ static void begin(struct merge *m, struct live *l)
 
 static Status launch(struct merge *m, JobLaunchFn fn, void *arg, Id *ret_id, struct err *err)
 {
-    AUTO_BUF struct buf base;
+    AUTO_BUF struct buf base = { 0 };
     struct json_writer w;
     struct live *l;
     struct call *call;
@@ -465,7 +465,7 @@ static Status launch(struct merge *m, JobLaunchFn fn, void *arg, Id *ret_id, str
         return st;
     }
     call->id = id;
-    effect_push(m->r, &call->effect, EFFECT_CALL);
+    effect_push_call(m->r, l, call);
     begin(m, l);
     *ret_id = id;
     return STATUS_OK;

@@ -57,7 +57,10 @@ static void put_typed(const struct live *l, enum view view, struct json_writer *
     json_put_str(w, "plugin", id_str(&j->plugin));
     if (j->server.z[0])
         json_put_str(w, "server", id_str(&j->server));
-    json_put_z(w, "state", job_state_name(j->state));
+    /* a row of an end that has no record yet says that the end is near (restore.c) */
+    json_put_z(
+        w, "state",
+        job_state_name(view == VIEW_ROW && j->state == JOB_COMPLETE ? JOB_FINISHING : j->state));
     put_time(w, "now", j->now);
     put_time(w, "started", j->started);
     put_time(w, "updated", j->updated);
@@ -99,7 +102,7 @@ static void put_members(const struct live *l, enum view view, struct json_writer
         if (wanted(view, str_z(f->key)) && !(l->code[0] && strcmp(f->key, "code") == 0))
             json_put_raw(w, f->key, str_n(f->json, f->n));
     }
-    if (l->code[0]) /* the final one */
+    if (l->code[0]) /* the normalised one */
         json_put_raw(w, "code", str_z(l->code));
     if (view != VIEW_SHORT)
         put_activity(j, w);
@@ -137,6 +140,8 @@ void live_put_record(const struct live *l, struct json_writer *w)
     json_put_bool(w, "final", true);
     if (l->given_up)
         json_put_bool(w, "given_up", true);
+    if (l->given_up && l->job.aborting)
+        json_put_bool(w, "abort_pending", true);
     if (l->log_uploaded)
         json_put_bool(w, "log_uploaded", true);
     if (l->output.n)

@@ -59,7 +59,7 @@ static Id choose(struct job_room *r, struct live *l)
 
 static void put_groups(struct job_room *r, struct live *l)
 {
-    AUTO_BUF struct buf groups;
+    AUTO_BUF struct buf groups = { 0 };
 
     if (!r->host.server_groups)
         return;

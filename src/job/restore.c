@@ -46,7 +46,7 @@ static bool read_base(struct live *l, yyjson_val *row)
 
 static bool read_activity(struct live *l, yyjson_val *rows)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     size_t i, max;
     yyjson_val *row;
 
@@ -114,7 +114,7 @@ static bool resume(struct job_room *r, struct live *l, enum job_state state, Use
         return true;
     case JOB_FINISHING:
     case JOB_ACTIVE:
-    case JOB_COMPLETE: /* never journalled: ends are taken again */
+    case JOB_COMPLETE: /* never journalled: an end without a record is taken again */
         l->sent = true;
         j->updated = now;
         live_set_state(r, l, state == JOB_FINISHING ? JOB_FINISHING : JOB_ACTIVE, now);

@@ -53,6 +53,7 @@ struct peer {
     bool exact;
     struct list jobs;
     size_t n;
+    uint64_t connection; /* +1 with each join */
 };
 
 struct live {
@@ -66,6 +67,7 @@ struct live {
     bool test, priority, ephemeral;
     bool sent;       /* the launch has left, or may have before a restart */
     bool by_result;  /* ended by the satellite's own result */
+    bool owes_done;  /* the result was taken: the satellite may forget it with the record */
     bool given_up;   /* ended here while the satellite may still run it */
     bool dead_asked; /* an abort went out because of silence */
     bool warned;     /* that an update did not fit */
@@ -73,7 +75,9 @@ struct live {
     bool log_refetch; /* complete, but the disk lost log text that the satellite still has */
     bool gap_asked;   /* a seek is on its way for missing log text */
     uint32_t short_results, meta_gap;
+    uint64_t sent_on; /* the peer's connection that the launch left on */
     uint64_t archive_batch;
+    uint64_t owed;                   /* the batch after which somebody is answered */
     uint64_t inventory;              /* number of the last inventory that had it */
     uint64_t limit_job, limit_queue; /* 0: none */
     uint32_t position;
@@ -109,7 +113,7 @@ struct job_room {
     Usec retry_at;                /* no batch before, after a failure */
     Status journal;               /* of the last batch */
     bool releasing;
-    uint64_t inventories;
+    uint64_t inventories, connections;
     int64_t minute;
     uint32_t minute_launches;
     size_t states[JOB_STATE_COUNT];
@@ -144,6 +148,8 @@ void live_settle(struct job_room *r,
 
 /* commit.c */
 void effect_push(struct job_room *r, struct effect *e, enum effect_kind kind);
+void effect_push_call(struct job_room *r, struct live *l,
+                      struct call *c); /* once the job is durable as it is */
 void effects_settle(
     struct job_room *r); /* the turn wrote nothing: its effects wait for the batches before only */
 void effects_release(struct job_room *r, Usec now);
@@ -198,6 +204,11 @@ void live_dead_check(struct job_room *r, struct live *l, Usec now);
 
 /* The satellite's result came again: closes a log that had to be fetched again. */
 void live_result_again(struct job_room *r, struct live *l, Usec now);
+
+/* peers.c */
+/* The satellite has a job that is over here: its result is wanted all the same (a late one), its
+ * log is not. */
+void live_stray(struct job_room *r, const Id *server, struct str id);
 
 /* update.c */
 void live_seek(struct job_room *r, struct live *l);

@@ -21,7 +21,7 @@ static bool escape(struct str s, struct buf *out)
 
 bool text_to_html(yyjson_val *text, struct buf *out)
 {
-    AUTO_BUF struct buf content;
+    AUTO_BUF struct buf content = { 0 };
     struct json_writer w;
     static const char *const keep[] = { "title", "caption" };
 

@@ -40,7 +40,11 @@ void job_accepted(struct job_room *r, const Id *server, struct str id, Usec now)
 {
     struct live *l = reported(r, server, id);
 
-    if (!l || !runs(l))
+    if (!l || l->job.state == JOB_COMPLETE) {
+        live_stray(r, server, id); /* it had the launch in hand while the job was given up here */
+        return;
+    }
+    if (!runs(l))
         return;
     heard(r, l, now);
     if (l->job.accepted)
@@ -106,10 +110,13 @@ void job_meta(struct job_room *r, const Id *server, struct str id, uint32_t n, s
 
 /* Merging. */
 
-static bool agent_room(const struct live *l, size_t more)
+/* Some room is kept for the result and for what the conductor itself writes at the end. */
+static bool agent_room(const struct live *l, struct str key, size_t more)
 {
-    /* some room is kept for what the conductor itself writes at the end */
-    return l->job.n_fields + 8 <= JOB_FIELDS_MAX && l->bytes + more + 8192 <= JOB_BYTES_MAX;
+    if (str_eq_z(key, "code") || str_eq_z(key, "description"))
+        return true;
+    return (field_find(&l->job, key) || l->job.n_fields + 8 <= JOB_FIELDS_MAX) &&
+           l->bytes + more + 8192 <= JOB_BYTES_MAX;
 }
 
 static void warn_dropped(struct job_room *r, struct live *l, struct str key, Usec now)
@@ -126,7 +133,7 @@ static void set_value(struct job_room *r, struct live *l, struct str key, yyjson
 {
     buf_clear(&r->text);
     r->text.failed = false;
-    if (json_text(value, false, &r->text) != STATUS_OK || !agent_room(l, r->text.n) ||
+    if (json_text(value, false, &r->text) != STATUS_OK || !agent_room(l, key, r->text.n) ||
         field_set(l, key, buf_str(&r->text)) != STATUS_OK)
         warn_dropped(r, l, key, now);
 }
@@ -137,7 +144,7 @@ static void push_list(struct job_room *r, struct live *l, const char *key, yyjso
 {
     const struct str old = job_value(&l->job, key);
     struct json_writer w;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     yyjson_doc *doc = NULL;
     size_t i, max;
     yyjson_val *item;
@@ -164,7 +171,7 @@ static void push_list(struct job_room *r, struct live *l, const char *key, yyjso
     }
     json_end(&w);
     json_doc_free(doc);
-    if (text.failed || !agent_room(l, text.n) ||
+    if (text.failed || !agent_room(l, str_z(key), text.n) ||
         field_set(l, str_z(key), buf_str(&text)) != STATUS_OK)
         warn_dropped(r, l, str_z(key), now);
 }
@@ -192,7 +199,7 @@ static void take_content(struct job_room *r, struct live *l, yyjson_val *update,
             continue;
         buf_clear(&r->text);
         r->text.failed = false;
-        if (!text_to_html(content, &r->text) || !agent_room(l, r->text.n) ||
+        if (!text_to_html(content, &r->text) || !agent_room(l, STR("html"), r->text.n) ||
             field_set(l, STR("html"), buf_str(&r->text)) != STATUS_OK)
             warn_dropped(r, l, STR("html"), now);
         live_dirty(r, l); /* sent once only */
@@ -352,7 +359,7 @@ Status job_edit(struct job_room *r, struct str id, yyjson_val *changes, Usec now
         c = call_new(NULL, fn, arg, NULL);
         if (!c)
             return err_set(err, STATUS_NOMEM, NULL, "Out of memory.");
-        effect_push(r, &c->effect, EFFECT_CALL);
+        effect_push_call(r, l, c);
     }
     yyjson_obj_foreach(changes, i, max, key_val, value)
     {

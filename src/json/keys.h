@@ -1,7 +1,7 @@
 /* The keys of one object, looked up quickly. Small objects are searched as they are; from
- * JSON_KEYS_LINEAR_MAX members on a hash table is built, so that nobody can make us compare every key
- * with every other. Of equal keys the first counts, as everywhere in json/. For rooms that walk objects
- * of any size; others use json_get.
+ * JSON_KEYS_LINEAR_MAX members on a hash table is built, so that nobody can make us compare every
+ * key with every other. Of equal keys the first counts, as everywhere in json/. For rooms that walk
+ * objects of any size; others use json_get.
  *
  * Owner: the struct owns the table; the object is borrowed. */
 #ifndef JSON_KEYS_H

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 /* Copies everything of `from` to the new file `to`, in one read transaction. */
 static Status copy_pages(sqlite3 *from, const char *to, struct err *err)
@@ -95,4 +96,71 @@ Status store_backup(const char *dir, const char *path, struct err *err)
     if (n < 0 || (size_t)n >= sizeof file)
         return err_set(err, STATUS_INVALID, NULL, "the path of the store is too long");
     return copy_replace(file, path, err);
+}
+
+/* Is it a sound database of ours? */
+static Status check_sound(const char *path, struct err *err)
+{
+    struct db db;
+    sqlite3_stmt *stmt = NULL;
+    int format = 0;
+    Status st = db_open(&db, path, DB_READ, err);
+
+    if (st)
+        return st;
+    st = store_format_read(db.h, path, &format, err);
+    if (!st && format == 0)
+        st = err_set(err, STATUS_CORRUPT, NULL, "%s is empty", path);
+    if (!st && (sqlite3_prepare_v2(db.h, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK ||
+                sqlite3_step(stmt) != SQLITE_ROW ||
+                !str_eq_z(STR("ok"), (const char *)sqlite3_column_text(stmt, 0))))
+        st = err_set(err, STATUS_CORRUPT, NULL, "%s is damaged", path);
+    (void)sqlite3_finalize(stmt);
+    db_close(&db);
+    return st;
+}
+
+/* The old database is kept whole first; its log then must not meet the new file. */
+static Status put_in_place(const char *path, const char *file, struct err *err)
+{
+    static const char *const logs[] = { "-wal", "-shm" };
+    char other[4200];
+    Status st = STATUS_OK;
+
+    if (access(file, F_OK) == 0) {
+        (void)snprintf(other, sizeof other, "%s.before-restore", file);
+        st = copy_replace(file, other, err);
+    }
+    for (size_t i = 0; !st && i < COUNT_OF(logs); i++) {
+        (void)snprintf(other, sizeof other, "%s%s", file, logs[i]);
+        if (unlink(other) && errno != ENOENT)
+            st = err_errno(err, errno, "cannot remove %s", other);
+    }
+    return st ? st : copy_replace(path, file, err);
+}
+
+Status store_restore(const char *dir, const char *path, struct err *err)
+{
+    char file[4096];
+    char lock[4096];
+    int fd;
+    Status st;
+
+    if (snprintf(file, sizeof file, "%s/orrery.db", dir) >= (int)sizeof file ||
+        snprintf(lock, sizeof lock, "%s/orrery.lock", dir) >= (int)sizeof lock)
+        return err_set(err, STATUS_INVALID, NULL, "the path of the store is too long");
+    st = file_mkdirs(dir, 0700, err);
+    if (st)
+        return st;
+    fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot open %s", lock);
+    if (flock(fd, LOCK_EX | LOCK_NB))
+        st = err_set(err, STATUS_BUSY, NULL, "a conductor is running on %s: stop it first", dir);
+    if (!st)
+        st = check_sound(path, err);
+    if (!st)
+        st = put_in_place(path, file, err);
+    (void)close(fd);
+    return st;
 }

@@ -1,11 +1,13 @@
-/* The conductor's disk: batches become durable after a while and in order, or fail, or are gone with the power; live
- * logs may lose their end. It also is the watchman of the journal: what a row may follow is checked here. */
+/* The conductor's disk: batches become durable after a while and in order, or fail, or are gone
+ * with the power; live logs may lose their end. It also is the watchman of the journal: what a row
+ * may follow is checked here. */
 #include "sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct commit {
+    struct list node; /* in disk.commits */
     uint64_t number;
     struct vec ops;
     Status st;
@@ -17,6 +19,7 @@ void disk_init(struct disk *d)
     map_init(&d->records, 2);
     map_init(&d->logs, 3);
     map_init(&d->blobs, 4);
+    list_init(&d->commits);
 }
 
 static void row_free(struct row *r)
@@ -25,7 +28,7 @@ static void row_free(struct row *r)
     free(r);
 }
 
-static void op_free(struct store_op *op)
+static void op_free(struct disk_op *op)
 {
     free(op->row.json);
     free(op);
@@ -49,6 +52,13 @@ static void rows_done(struct map *m)
     map_done(m);
 }
 
+static void commit_free(struct commit *c)
+{
+    list_remove(&c->node);
+    ops_free(&c->ops);
+    free(c);
+}
+
 void disk_done(struct disk *d)
 {
     size_t cursor = 0;
@@ -65,6 +75,10 @@ void disk_done(struct disk *d)
     }
     map_done(&d->logs);
     ops_free(&d->ops);
+    LIST_EACH_SAFE(it, &d->commits)
+    {
+        commit_free(CONTAINER_OF(it, struct commit, node));
+    }
 }
 
 struct row *disk_row(const struct map *m, struct str id)
@@ -103,11 +117,13 @@ static void row_del(struct map *m, struct str id)
 
 void disk_add(struct sim *s, enum op_kind kind, struct str id, struct str json)
 {
-    struct store_op *op = calloc(1, sizeof(*op));
+    struct disk_op *op = calloc(1, sizeof(*op));
 
     if (!op || !id_from_str(id, &op->row.id) || vec_push(&s->disk.ops, op) != STATUS_OK)
         abort();
     op->kind = kind;
+    sim_trace(s, "journal: + %s %s", op->row.id.z,
+              (const char *const[]){ "row", "record", "forget", "late" }[kind]);
     op->row.json = malloc(json.n + 1);
     if (!op->row.json)
         abort();
@@ -116,7 +132,7 @@ void disk_add(struct sim *s, enum op_kind kind, struct str id, struct str json)
     op->row.n = json.n;
 }
 
-static void apply(struct sim *s, struct store_op *op)
+static void apply(struct sim *s, struct disk_op *op)
 {
     struct disk *d = &s->disk;
     const struct str id = id_str(&op->row.id);
@@ -124,11 +140,13 @@ static void apply(struct sim *s, struct store_op *op)
 
     switch (op->kind) {
     case OP_PUT_ROW:
-        sim_check(s, !disk_row(&d->records, id), "%s is journalled as live, but has a record", id.p);
+        sim_check(s, !disk_row(&d->records, id), "%s is journalled as live, but has a record",
+                  id.p);
         row_set(&d->rows, &op->row);
         break;
     case OP_ARCHIVE_ROW:
-        sim_check(s, !disk_row(&d->records, id) || s->profile.ambiguous, "%s is archived twice", id.p);
+        sim_check(s, !disk_row(&d->records, id) || s->profile.ambiguous, "%s is archived twice",
+                  id.p);
         row_del(&d->rows, id);
         row_set(&d->records, &op->row);
         m->archived++;
@@ -150,19 +168,25 @@ static void on_answer(struct sim *s, struct sim_event *e)
     s->disk.pending--;
     if (e->epoch == s->c.epoch) {
         for (size_t i = 0; i < c->ops.n; i++) {
-            struct store_op *op = c->ops.at[i];
+            struct disk_op *op = c->ops.at[i];
 
-            if (op->kind == OP_LATE && c->st == STATUS_OK)
+            if (op->kind != OP_LATE)
+                continue;
+            if (c->st == STATUS_OK) {
                 late_durable(s, id_str(&op->row.id));
+            } else { /* the host tries again */
+                disk_add(s, OP_LATE, id_str(&op->row.id), STR(""));
+                disk_commit(s, 0);
+            }
         }
         if (c->number) {
-            sim_trace(s, "journal: batch %llu %s", (unsigned long long)c->number, status_name(c->st));
+            sim_trace(s, "journal: batch %llu %s", (unsigned long long)c->number,
+                      status_name(c->st));
             job_committed(s->c.room, c->number, c->st, s->now);
         }
         conductor_turn(s);
     }
-    ops_free(&c->ops);
-    free(c);
+    commit_free(c);
 }
 
 static void on_write(struct sim *s, struct sim_event *e)
@@ -173,8 +197,7 @@ static void on_write(struct sim *s, struct sim_event *e)
 
     if (e->epoch != s->c.epoch) { /* the process that wanted it is gone */
         s->disk.pending--;
-        ops_free(&c->ops);
-        free(c);
+        commit_free(c);
         return;
     }
     c->st = s->now < s->disk.full_until ? STATUS_NOSPACE : STATUS_OK;
@@ -187,7 +210,8 @@ static void on_write(struct sim *s, struct sim_event *e)
     answer = sim_after(s, sim_pick(s, s->profile.commit_max), on_answer, c);
     answer->epoch = e->epoch;
     /* answers keep the order of the commits */
-    if (answer->node.due <= s->disk.last_commit && heap_put(&s->events, &answer->node, s->disk.last_commit + 1))
+    if (answer->node.due <= s->disk.last_commit &&
+        heap_put(&s->events, &answer->node, s->disk.last_commit + 1))
         abort();
     s->disk.last_commit = answer->node.due;
 }
@@ -209,8 +233,7 @@ static void on_write_late(struct sim *s, struct sim_event *e)
             apply(s, c->ops.at[i]);
     }
     s->disk.pending--;
-    ops_free(&c->ops);
-    free(c);
+    commit_free(c);
 }
 
 void disk_commit(struct sim *s, uint64_t number)
@@ -221,9 +244,11 @@ void disk_commit(struct sim *s, uint64_t number)
     if (!c)
         abort();
     c->number = number;
+    list_push(&s->disk.commits, &c->node);
     c->ops = s->disk.ops;
     s->disk.ops = (struct vec){ 0 };
     s->disk.pending++;
+    sim_trace(s, "journal: batch %llu handed over", (unsigned long long)number);
     sim_check(s, s->disk.pending < SIM_BATCHES_MAX, "too many batches wait for the disk");
     if (s->broken == BREAK_EARLY && number) {
         e = sim_after(s, 1, on_early, NULL);
@@ -249,7 +274,8 @@ struct vlog *disk_log(struct sim *s, struct str id)
     if (log)
         return log;
     log = calloc(1, sizeof(*log));
-    if (!log || !id_from_str(id, &log->id) || map_put(&s->disk.logs, id_str(&log->id), log, NULL) != STATUS_OK)
+    if (!log || !id_from_str(id, &log->id) ||
+        map_put(&s->disk.logs, id_str(&log->id), log, NULL) != STATUS_OK)
         abort();
     buf_init(&log->text, 8u << 20);
     return log;
@@ -309,7 +335,8 @@ static void on_finished(struct sim *s, struct sim_event *e)
         row_set(&s->disk.blobs, &blob);
     }
     job_log_finished(s->c.room, id_str(&e->id), STATUS_OK,
-                     uploaded || !log->text.n ? STR_NONE : buf_str(&log->text), log->text.n, uploaded, s->now);
+                     uploaded || !log->text.n ? STR_NONE : buf_str(&log->text), log->text.n,
+                     uploaded, s->now);
     conductor_turn(s);
 }
 
@@ -398,8 +425,9 @@ static void host_launch(void *ctx, const struct job *j)
     char server[ID_MAX + 16];
 
     (void)snprintf(server, sizeof(server), "\"server\":\"%s\"", j->server.z);
-    sim_check(s, row && str_find(str_n(row->json, row->n), STR("\"state\":\"active\"")) < row->n &&
-                     str_find(str_n(row->json, row->n), str_z(server)) < row->n,
+    sim_check(s,
+              row && str_find(str_n(row->json, row->n), STR("\"state\":\"active\"")) < row->n &&
+                  str_find(str_n(row->json, row->n), str_z(server)) < row->n,
               "launch of %s left before its row was durable", j->id.z);
     link_down(s, sat_of(s, &j->server), DOWN_LAUNCH, id_str(&j->id), 0, 0, STR(""));
 }
@@ -420,6 +448,16 @@ static void host_seek(void *ctx, const Id *server, struct str id, uint64_t pos, 
         link_down(s, sat_of(s, server), DOWN_SEEK, id, (int64_t)pos, (int64_t)meta, STR(""));
 }
 
+static void host_stray(void *ctx, const Id *server, struct str id)
+{
+    struct sim *s = ctx;
+    const struct row *r = disk_row(&s->disk.records, id);
+
+    if (r && s->broken != BREAK_ABORT &&
+        str_find(str_n(r->json, r->n), STR("\"abort_pending\":true")) < r->n)
+        link_down(s, sat_of(s, server), DOWN_ABORT, id, 0, 0, STR("Aborted by admin"));
+}
+
 static void host_done(void *ctx, const Id *server, struct str id)
 {
     struct sim *s = ctx;
@@ -432,18 +470,18 @@ static void host_done(void *ctx, const Id *server, struct str id)
 static void host_changed(void *ctx, const struct job *j)
 {
     struct sim *s = ctx;
+    const struct model *m = sim_model(s, id_str(&j->id));
 
     if (j->state == JOB_COMPLETE)
-        sim_check(s, sim_model(s, id_str(&j->id))->archived > 0, "%s is told to be over before it is durable",
-                  j->id.z);
+        sim_check(s, m->archived > 0, "%s is told to be over before it is durable", m->id.z);
 }
 
 static void host_log_remove(void *ctx, const struct job *j)
 {
     struct sim *s = ctx;
+    const struct model *m = sim_model(s, id_str(&j->id));
 
-    sim_check(s, sim_model(s, id_str(&j->id))->archived > 0, "log of %s removed before its record is durable",
-              j->id.z);
+    sim_check(s, m->archived > 0, "log of %s removed before its record is durable", m->id.z);
     disk_log_drop(s, id_str(&j->id));
 }
 
@@ -461,6 +499,7 @@ struct job_host conductor_host(struct sim *s)
         .send_abort = host_abort,
         .send_seek = host_seek,
         .send_done = host_done,
+        .stray = host_stray,
         .changed = host_changed,
         .log_append = host_log_append,
         .finish_log = host_finish_log,

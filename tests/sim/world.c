@@ -95,12 +95,14 @@ struct model *sim_model(struct sim *s, struct str id)
     m = calloc(1, sizeof(*m));
     if (!m || !id_from_str(id, &m->id) || map_put(&s->models, id_str(&m->id), m, NULL) != STATUS_OK)
         abort();
+    m->sim = s;
     buf_init(&m->printed, 1u << 20);
     m->sat = -1;
     m->runs_allowed = 1;
     m->code = codes[rng_below(&s->rng, COUNT_OF(codes))];
     m->pieces = (unsigned)rng_below(&s->rng, 7);
-    m->length = sim_chance(s, s->profile.slow_jobs) ? sim_pick(s, 300 * USEC_SEC) : sim_pick(s, 4 * USEC_SEC);
+    m->length = sim_chance(s, s->profile.slow_jobs) ? sim_pick(s, 300 * USEC_SEC)
+                                                    : sim_pick(s, 4 * USEC_SEC);
     return m;
 }
 
@@ -156,7 +158,8 @@ static void client_launch(struct sim *s, struct sim_event *e)
             abort();
         sim_trace(s, "client: launch %s -> %s", l.event_id.p, id.z);
     } else {
-        sim_check(s, st == STATUS_NOSPACE || st == STATUS_BUSY, "launch refused: %s", err.text);
+        sim_check(s, st == STATUS_NOSPACE || st == STATUS_BUSY || st == STATUS_FULL,
+                  "launch refused: %s", err.text);
     }
     conductor_turn(s);
 }
@@ -165,7 +168,8 @@ static void on_aborted(void *arg, Status st)
 {
     struct model *m = arg;
 
-    m->abort_acked = st == STATUS_OK;
+    if (st == STATUS_OK)
+        m->abort_acked = m->sim->now;
 }
 
 static void on_edited(void *arg, Status st)
@@ -186,14 +190,17 @@ static void client_meddle(struct sim *s, struct sim_event *e)
         return;
     m = s->live_ids.at[rng_below(&s->rng, s->live_ids.n)];
     if (what == 0) {
-        (void)job_skip_delay(s->c.room, id_str(&m->id), s->now, NULL);
+        if (job_skip_delay(s->c.room, id_str(&m->id), s->now, NULL) == STATUS_OK)
+            sim_trace(s, "client: skip the delay of %s", m->id.z);
     } else if (what == 1) {
         if (json_parse(STR("{\"label\":\"edited\"}"), 100, &doc, NULL) != STATUS_OK)
             abort();
-        (void)job_edit(s->c.room, id_str(&m->id), yyjson_doc_get_root(doc), s->now, on_edited, m, NULL);
+        if (job_edit(s->c.room, id_str(&m->id), yyjson_doc_get_root(doc), s->now, on_edited, m,
+                     NULL) == STATUS_OK)
+            sim_trace(s, "client: edit %s", m->id.z);
         json_doc_free(doc);
-    } else if (job_abort(s->c.room, id_str(&m->id), STR("Aborted by admin"), s->now, on_aborted, m, NULL) ==
-               STATUS_OK) {
+    } else if (job_abort(s->c.room, id_str(&m->id), STR("Aborted by admin"), s->now, on_aborted, m,
+                         NULL) == STATUS_OK) {
         sim_trace(s, "client: abort %s", m->id.z);
         m->abort_asked = true;
     }
@@ -220,7 +227,7 @@ static void run_fault(struct sim *s, enum fault f)
     case FAULT_LONG_CUT:
         link_cut(s, sat);
         if (sat->lost_at && sat->up)
-            sat->link.last_up = s->now + sim_pick(s, 400 * USEC_SEC); /* no connection before */
+            sat->link.not_before = s->now + sim_pick(s, 400 * USEC_SEC); /* no connection before */
         break;
     case FAULT_SAT_CRASH:
         if (sat->exact)
@@ -285,8 +292,8 @@ static void on_heal(struct sim *s, struct sim_event *e)
     for (int i = 0; i < s->n_sats; i++) {
         struct link *l = &s->sats[i].link;
 
-        if (l->last_up > s->now + 5 * USEC_SEC)
-            l->last_up = s->now; /* the long cut is over */
+        if (l->not_before > s->now + 5 * USEC_SEC)
+            l->not_before = s->now; /* the long cut is over */
     }
 }
 
@@ -356,6 +363,7 @@ bool sim_run(struct sim *s)
     rng_init(&s->rng, s->seed);
     map_init(&s->models, s->seed);
     disk_init(&s->disk);
+    list_init(&s->answers);
     choose_profile(s);
     conductor_start(s);
     populate(s);
@@ -364,8 +372,8 @@ bool sim_run(struct sim *s)
             continue;
         if (s->now - s->quiet_from > USEC_SEC && sim_is_quiet(s))
             break;
-        sim_check(s, s->now - s->quiet_from < SIM_QUIET_LIMIT, "the world does not come to rest: %zu jobs",
-                  s->c.up ? job_count(s->c.room) : 0);
+        sim_check(s, s->now - s->quiet_from < SIM_QUIET_LIMIT,
+                  "the world does not come to rest: %zu jobs", s->c.up ? job_count(s->c.room) : 0);
     }
     sim_check(s, s->failed || sim_is_quiet(s), "no events left and not quiet");
     if (!s->failed)
@@ -383,10 +391,10 @@ void sim_done(struct sim *s)
         heap_remove(&s->events, node);
         sim_event_free(CONTAINER_OF(node, struct sim_event, node));
     }
-    job_room_free(s->c.room);
+    conductor_done(s);
     for (int i = 0; i < s->n_sats; i++) {
         LIST_EACH_SAFE(it, &s->sats[i].jobs)
-            sat_job_free(CONTAINER_OF(it, struct sat_job, node));
+        sat_job_free(CONTAINER_OF(it, struct sat_job, node));
     }
     disk_done(&s->disk);
     while (map_next(&s->models, &cursor, NULL, &value)) {

@@ -116,7 +116,7 @@ static void test_store_huge_commit_fails_alone(void **state)
     for (int i = 0; i < 7; i++) {
         struct store_tx *tx = store_tx_new(f->store);
         for (int k = 0; k < (i == 3 ? 10 : 1); k++) {
-            char id[16];
+            char id[32];
             (void)snprintf(id, sizeof id, "h%d.%d", i, k);
             store_tx_put(tx, TABLE_STATE, str_z(id), str_n(json, i == 3 ? sizeof json : 10), NULL,
                          0);

@@ -1,4 +1,5 @@
-/* Real definitions for tests of the job room: a store in a temporary folder, a few objects created through it. */
+/* Real definitions for tests of the job room: a store in a temporary folder, a few objects created
+ * through it. */
 #ifndef DEFS_FIXTURE_H
 #define DEFS_FIXTURE_H
 
@@ -17,7 +18,8 @@ struct defs_fixture {
     Status st;
 };
 
-static inline void defs_fixture_answer(void *arg, Status st, const struct def *def, const struct err *err)
+static inline void defs_fixture_answer(void *arg, Status st, const struct def *def,
+                                       const struct err *err)
 {
     struct defs_fixture *f = arg;
 
@@ -35,7 +37,8 @@ static inline void defs_fixture_fail(const char *what, const struct err *err)
 }
 
 /* Creates, updates (verb 'u') or deletes (verb 'd', text is the id) one object and waits for it. */
-static inline void defs_fixture_put(struct defs_fixture *f, char verb, enum def_kind kind, const char *text)
+static inline void defs_fixture_put(struct defs_fixture *f, char verb, enum def_kind kind,
+                                    const char *text)
 {
     const struct actor by = { .username = STR("admin"), .creator = STR("admin") };
     yyjson_doc *doc = NULL;
@@ -44,12 +47,14 @@ static inline void defs_fixture_put(struct defs_fixture *f, char verb, enum def_
 
     f->done = false;
     if (verb == 'd') {
-        st = defs_delete(f->defs, kind, str_z(text), &by, clock_wall(), defs_fixture_answer, f, &err);
+        st = defs_delete(f->defs, kind, str_z(text), &by, clock_wall(), defs_fixture_answer, f,
+                         &err);
     } else {
         st = json_parse(str_z(text), 1u << 20, &doc, &err);
         if (st == STATUS_OK)
-            st = (verb == 'u' ? defs_update : defs_create)(f->defs, kind, yyjson_doc_get_root(doc), &by,
-                                                            clock_wall(), defs_fixture_answer, f, &err);
+            st = (verb == 'u' ? defs_update : defs_create)(f->defs, kind, yyjson_doc_get_root(doc),
+                                                           &by, clock_wall(), defs_fixture_answer,
+                                                           f, &err);
     }
     if (st != STATUS_OK)
         defs_fixture_fail(text, &err);
@@ -70,9 +75,11 @@ static inline void defs_fixture_open(struct defs_fixture *f)
         defs_fixture_fail("mkdtemp", &err);
     f->loop = loop_new();
     config = (struct store_config){ .loop = f->loop, .dir = f->dir, .fast_unsafe = true };
-    if (store_open(&config, &f->store, &err) != STATUS_OK || defs_load(f->store, &f->defs, &err) != STATUS_OK)
+    if (store_open(&config, &f->store, &err) != STATUS_OK ||
+        defs_load(f->store, &f->defs, &err) != STATUS_OK)
         defs_fixture_fail("open", &err);
-    defs_fixture_put(f, 'c', DEF_CATEGORY, "{\"id\":\"general\",\"title\":\"General\",\"enabled\":true}");
+    defs_fixture_put(f, 'c', DEF_CATEGORY,
+                     "{\"id\":\"general\",\"title\":\"General\",\"enabled\":true}");
     defs_fixture_put(f, 'c', DEF_PLUGIN,
                      "{\"id\":\"shell\",\"title\":\"Shell\",\"enabled\":true,\"type\":\"event\","
                      "\"command\":\"/bin/sh -e\",\"kill\":\"all\"}");
@@ -83,7 +90,8 @@ static inline void defs_fixture_close(struct defs_fixture *f)
     defs_free(f->defs);
     store_close(f->store);
     loop_free(f->loop);
-    (void)file_remove_tree(f->dir, NULL);
+    if (file_remove_tree(f->dir, NULL) != STATUS_OK)
+        (void)fprintf(stderr, "fixture: %s is left behind\n", f->dir);
 }
 
 #endif
