@@ -39,7 +39,7 @@ static void start_next(struct fleet *f);
 static void send_text(struct satellite *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void send_text(struct satellite *s, const char *fmt, ...)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     va_list ap;
 
     buf_init(&text, 65536);

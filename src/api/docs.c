@@ -56,7 +56,7 @@ static void put_one_schema(struct json_writer *w, const struct prop *prop)
 {
     const struct prop alone[2] = { *prop, { 0 } };
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer one;
 
     buf_init(&text, DOCS_MAX);
@@ -320,8 +320,8 @@ static Status write_one(const char *dir, const char *name, const struct buf *tex
 static Status write_openapi(const char *dir, struct err *err)
 {
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf compact;
-    AUTO_BUF struct buf pretty;
+    AUTO_BUF struct buf compact = { 0 };
+    AUTO_BUF struct buf pretty = { 0 };
     Status st;
 
     buf_init(&compact, DOCS_MAX);
@@ -341,7 +341,7 @@ Status api_write_docs(const char *dir, struct err *err)
     Status st = file_mkdirs(dir, 0755, err);
 
     for (const struct api_family *f = api_families; f->name && !st; f++) {
-        AUTO_BUF struct buf text;
+        AUTO_BUF struct buf text = { 0 };
         char name[128];
 
         buf_init(&text, DOCS_MAX);
@@ -351,7 +351,7 @@ Status api_write_docs(const char *dir, struct err *err)
             st = write_one(dir, name, &text, err);
     }
     if (!st) {
-        AUTO_BUF struct buf text;
+        AUTO_BUF struct buf text = { 0 };
 
         buf_init(&text, DOCS_MAX);
         index_markdown(&text);

@@ -178,7 +178,7 @@ static Status force_locked(struct api_call *c, yyjson_val *definitions, yyjson_v
                            yyjson_val *original, yyjson_val **ret_given, struct err *err)
 {
     static const char *const rewritten[] = { "params", NULL };
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     if (!api_has_locked(definitions))
@@ -212,7 +212,7 @@ static void create_event(struct api_call *c)
 /* A limited caller must be allowed the event as it is and as it would be. False: replied. */
 static bool need_both(struct api_call *c, yyjson_val *stored)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     struct err err = { .code = STATUS_OK };
     yyjson_val *merged = NULL;

@@ -251,7 +251,7 @@ static void drop_files(void *arg)
 
 static Status fields_object(struct api_call *c, const struct multipart_form *form, yyjson_val **ret)
 {
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     struct json_writer w;
 
     buf_init(&out, JSON_SIZE_MAX);

@@ -73,8 +73,8 @@ static void record_for_update(void *arg, const struct store_result *res)
     static const char *const fixed[] = { "id", NULL };
     struct api_call *c = arg;
     yyjson_val *record = api_found_record(c, res, "job", "Failed to locate job");
-    AUTO_BUF struct buf text;
-    AUTO_BUF struct buf updates;
+    AUTO_BUF struct buf text = { 0 };
+    AUTO_BUF struct buf updates = { 0 };
     struct json_writer w;
     struct store_tx *tx;
     struct auth_extra extra;
@@ -206,7 +206,7 @@ static void record_for_file(void *arg, const struct store_result *res)
     yyjson_val *record = api_found_record(c, res, "job", "Failed to locate job");
     const struct str id = json_str(c->params, "id");
     struct file_search s = { .path = api_param_text(c, "path") };
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     struct store_tx *tx;
     struct err err = { .code = STATUS_OK };

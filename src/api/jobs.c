@@ -335,7 +335,7 @@ static void put_live(struct json_writer *w, const char *key, const struct job *j
                      const char *const *skip)
 {
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer whole;
 
     if (!skip) {

@@ -41,7 +41,7 @@ static void create_api_key(struct api_call *c)
     struct err err = { .code = STATUS_OK };
     char digest[65];
     char mask[17];
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     yyjson_val *given = NULL;
     Status st;

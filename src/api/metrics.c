@@ -30,7 +30,7 @@ void api_count(struct api *a, size_t row, bool failed, Usec elapsed)
 
 void api_health(struct api_call *c)
 {
-    AUTO_BUF struct buf reasons;
+    AUTO_BUF struct buf reasons = { 0 };
     struct buf out;
     struct json_writer w;
     struct str rest;

@@ -98,7 +98,7 @@ static Status pairs_object(struct arena *a, struct str text, bool query, yyjson_
     struct pair few[8];
     struct pair *pairs = few;
     size_t n = 0;
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     struct json_writer w;
     struct pair p = { .dead = false };
 
@@ -180,7 +180,7 @@ static void put_all_but(struct json_writer *w, yyjson_val *obj, const struct jso
 Status api_merge(struct arena *a, yyjson_val *base, yyjson_val *top, const char *skip,
                  yyjson_val **ret, struct err *err)
 {
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     struct json_writer w;
     struct json_keys over;
 

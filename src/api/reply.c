@@ -90,7 +90,7 @@ void api_reply_ok(struct api_call *c)
 
 static void reply_error(struct api_call *c, int status, const char *code, struct str text)
 {
-    AUTO_BUF struct buf plain;
+    AUTO_BUF struct buf plain = { 0 };
     struct buf out;
     struct json_writer w;
 

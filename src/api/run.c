@@ -167,7 +167,7 @@ static bool has_children(yyjson_val *request, struct str parent)
 static Status take_slashes(struct api_call *c, yyjson_val **request, struct err *err)
 {
     yyjson_obj_iter it = yyjson_obj_iter_with(*request);
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     yyjson_val *key;
 
@@ -197,7 +197,7 @@ static Status take_slashes(struct api_call *c, yyjson_val **request, struct err 
 /* Texts of a form become what they mean, texts for people lose their tags. */
 static Status take_types(struct api_call *c, yyjson_val **request, struct err *err)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     Status st = schema_check_generic(*request, err);
 
@@ -245,7 +245,7 @@ static bool title_needle(struct str title, struct buf *out)
 static const struct def *find_by_title(const struct api_call *c, struct str title)
 {
     const size_t n = defs_count(c->world->defs, DEF_EVENT);
-    AUTO_BUF struct buf needle;
+    AUTO_BUF struct buf needle = { 0 };
 
     buf_init(&needle, RUN_TEXT_MAX);
     if (!title_needle(title, &needle))
@@ -364,8 +364,8 @@ static Status make_params(struct run *r, struct err *err)
     struct api_call *c = r->c;
     yyjson_val *given = json_get(r->request, "params");
     yyjson_val *saved = json_get(r->event, "params");
-    AUTO_BUF struct buf text;
-    AUTO_BUF struct buf forced;
+    AUTO_BUF struct buf text = { 0 };
+    AUTO_BUF struct buf forced = { 0 };
     struct json_writer w;
     Status st;
 
@@ -416,7 +416,7 @@ static Status make_input(struct run *r, const struct api_stored *files, size_t n
     yyjson_val *input = json_get(r->request, "input");
     yyjson_val *data = json_get(input, "data");
     yyjson_arr_iter it = yyjson_arr_iter_with(json_get(input, "files"));
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     yyjson_val *file;
 
@@ -469,7 +469,7 @@ static void launched(void *arg, Status st, const Id *id, const struct err *err)
  * durable. */
 static void put_post_data(const struct run *r, const Id *job)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     yyjson_val *changes = NULL;
 

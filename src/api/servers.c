@@ -85,8 +85,8 @@ static void server_updated(void *arg, Status st, const struct err *err)
     struct api_call *c = arg;
     const struct str id = json_str(c->params, "id");
     const struct fleet_server *s = fleet_find(c->world->fleet, id);
-    AUTO_BUF struct buf updates;
-    AUTO_BUF struct buf name;
+    AUTO_BUF struct buf updates = { 0 };
+    AUTO_BUF struct buf name = { 0 };
     struct json_writer w;
 
     if (st) {
@@ -190,7 +190,7 @@ static void delete_server(struct api_call *c)
     const struct fleet_server *s = need_server(c, "server");
     const bool history = json_truthy(json_get(c->params, "history"));
     struct err err = { .code = STATUS_OK };
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
     Status st;
 
@@ -258,7 +258,7 @@ static void get_satellite_token(struct api_call *c)
 {
     const int64_t seconds = json_i64(c->params, "expires", 86400);
     struct new_token *t = arena_zalloc(c->arena, sizeof *t);
-    AUTO_BUF struct buf initial;
+    AUTO_BUF struct buf initial = { 0 };
     struct err err = { .code = STATUS_OK };
     Status st = STATUS_NOMEM;
 
@@ -337,8 +337,8 @@ static void satellite_config(struct api_call *c)
 {
     const struct str token = api_param_text(c, "t");
     const struct address at = address_of(c);
-    AUTO_BUF struct buf compact;
-    AUTO_BUF struct buf pretty;
+    AUTO_BUF struct buf compact = { 0 };
+    AUTO_BUF struct buf pretty = { 0 };
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
 
     buf_init(&compact, 256u * 1024);

@@ -134,7 +134,7 @@ static bool snapshot(const struct job *j, struct buf *out)
 void api_job_ended(struct api *a, struct str id)
 {
     struct wait_queue *q = map_get(&a->waits, id);
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     bool whole;
 
     if (!q)

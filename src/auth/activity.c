@@ -53,7 +53,7 @@ void auth_put_activity(struct store_tx *tx, struct id_source *ids, const struct 
     char words[KEYWORD_MAX + ID_MAX + 2];
     const struct str user = keyword(by->username, user_text);
     struct store_value columns[ACTIVITY_COLUMNS];
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
 
     buf_init(&out, AUTH_ACTIVITY_MAX);
     put_row(&out, &id, v, by, user, true, now);

@@ -215,7 +215,7 @@ Status auth_put_admin(struct store *s, struct defs *d, struct str username,
 {
     const struct actor by = { .username = username, .creator = username };
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct admin_put *put = malloc(sizeof *put);
     struct json_writer w;
     Status st;

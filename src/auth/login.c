@@ -110,7 +110,7 @@ static Status failure_save(struct login *l, struct failure *f, int64_t count)
         .user_agent = str_z(l->agent),
     };
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     Status st;
 
@@ -177,7 +177,7 @@ static void put_session(const struct login *l, struct store_tx *tx)
 {
     struct store_value columns[SESSIONS_COLUMNS];
     char hash[CRYPTO_SHA256_HEX + 1];
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     session_hash(str_z(l->session.id), hash);

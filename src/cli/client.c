@@ -47,7 +47,7 @@ static Status load(struct client *c, struct err *err)
 {
     const char *url = getenv("ORRERY_URL");
     const char *key = getenv("ORRERY_API_KEY");
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     yyjson_val *root = NULL;
     Status st;
 
@@ -99,7 +99,7 @@ Status client_store(struct arena *a, const char *url, struct str key, struct err
 {
     const char *path = config_path(a);
     const char *slash = strrchr(path, '/');
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     Status st = STATUS_OK;
 
@@ -170,7 +170,7 @@ Status client_call(struct client *c, const char *name, struct str body, yyjson_v
 {
     struct str url = arena_printf(c->arena, "%s/api/app/%s/v1", c->url, name);
     struct curl_slist *json = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     Status st;
 
     buf_init(&text, CLI_REPLY_MAX);
@@ -193,7 +193,7 @@ Status client_upload(struct client *c, const char *name, struct str body, const 
                      yyjson_val **ret_reply, struct str *ret_text, struct err *err)
 {
     struct str url = arena_printf(c->arena, "%s/api/app/%s/v1", c->url, name);
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     curl_mime *form;
     curl_mimepart *part;
     Status st;

@@ -38,7 +38,7 @@ int cmd_login(struct cli *c)
 {
     const char *url = cli_arg(c, 0);
     const char *env = getenv("ORRERY_API_KEY");
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct str key;
     struct err err = { 0 };
 
@@ -75,7 +75,7 @@ int cmd_api(struct cli *c)
 {
     const char *name = cli_arg(c, 0);
     const char *body = cli_arg(c, 1);
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct str json = STR("{}");
     struct str reply = STR_NONE;
     struct err err = { 0 };

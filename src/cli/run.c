@@ -50,7 +50,7 @@ static void put_param(struct json_writer *w, struct arena *a, const char *param)
 
 static struct str run_body(struct cli *c, const struct run *r, bool by_title)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     buf_init(&text, CLI_REPLY_MAX);

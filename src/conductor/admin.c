@@ -103,7 +103,7 @@ static Status create_api_key(struct admin_call *c, struct err *err)
     char digest[65];
     char mask[17];
     struct str part;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer j;
     yyjson_val *given = NULL;
     Status st;
@@ -503,7 +503,7 @@ static int ask_running(const char *home, struct str request, int *ret_exit)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    AUTO_BUF struct buf reply;
+    AUTO_BUF struct buf reply = { 0 };
     ssize_t n;
 
     (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%.90s/control.sock", home);
@@ -596,7 +596,7 @@ static int restore(const char *home, const char *file)
 
 int admin_main(const char *home, int argc, char **argv)
 {
-    AUTO_BUF struct buf request;
+    AUTO_BUF struct buf request = { 0 };
     int exit_code = 1;
 
     if (argc < 1 || strcmp(argv[0], "--help") == 0) {

@@ -84,7 +84,7 @@ static Status apply(struct config *c, const struct config_row *row, yyjson_val *
             return err_set(err, STATUS_INVALID, row->path, "%s: %s must be a text.", from, row->path);
         text = arena_dup_z(c->arena, json_val_str(v));
     } else {
-        AUTO_BUF struct buf out;
+        AUTO_BUF struct buf out = { 0 };
 
         if (!yyjson_is_obj(v))
             return err_set(err, STATUS_INVALID, row->path, "%s: %s must be an object.", from, row->path);
@@ -131,7 +131,7 @@ static void blank_comments(struct buf *text)
 
 static Status read_json(struct config *c, const char *path, yyjson_val **ret, struct err *err)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     Status st;
 
     buf_init(&text, CONFIG_FILE_MAX);
@@ -153,7 +153,7 @@ static Status apply_environment(struct config *c, const struct config_row *row, 
     size_t n = strlen(name);
     const char *value;
     struct str text;
-    AUTO_BUF struct buf quoted;
+    AUTO_BUF struct buf quoted = { 0 };
     struct json_writer w;
     int64_t number;
 
@@ -208,7 +208,7 @@ static Status load_secret(struct config *c, const char *path, struct err *err)
     yyjson_val *root = NULL;
     struct str key;
     char fresh[44];
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     Status st = read_json(c, path, &root, err);
 
@@ -295,7 +295,7 @@ Status config_load(const char *home, struct config *ret, struct err *err)
     config_path = arena_printf(c.arena, "%s/conf/config.json", home);
     overrides_path = arena_printf(c.arena, "%s/conf/overrides.json", home);
     if (st == STATUS_OK && access(config_path.p, F_OK) != 0) {
-        AUTO_BUF struct buf text;
+        AUTO_BUF struct buf text = { 0 };
 
         c.first_start = true;
         buf_init(&text, CONFIG_FILE_MAX);

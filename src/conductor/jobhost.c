@@ -162,7 +162,7 @@ static void put_details(const struct job *j, struct json_writer *w)
 static void host_send_launch(void *ctx, const struct job *j)
 {
     struct world *w = ctx;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer out;
 
     buf_init(&frame, FLEET_MESSAGE_MAX);
@@ -181,7 +181,7 @@ static void host_send_launch(void *ctx, const struct job *j)
 static void host_send_abort(void *ctx, const struct job *j, struct str reason)
 {
     struct world *w = ctx;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer out;
 
     buf_init(&frame, 64u * 1024);
@@ -195,7 +195,7 @@ static void host_send_abort(void *ctx, const struct job *j, struct str reason)
 static void host_send_seek(void *ctx, const Id *server, struct str id, uint64_t pos, uint32_t meta)
 {
     struct world *w = ctx;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer out;
 
     buf_init(&frame, 4096);
@@ -210,7 +210,7 @@ static void host_send_seek(void *ctx, const Id *server, struct str id, uint64_t 
 static void host_send_done(void *ctx, const Id *server, struct str id)
 {
     struct world *w = ctx;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer out;
     const struct fleet_server *s = fleet_find(w->fleet, id_str(server));
 

@@ -64,7 +64,7 @@ static void late_found(void *arg, const struct store_result *res)
     yyjson_val *record = NULL;
     yyjson_val *update = NULL;
     struct store_tx *tx;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     if (res->status != STATUS_OK || res->n == 0 ||
@@ -97,7 +97,7 @@ void world_late_result(struct world *w, const Id *server, bool exact, struct str
 {
     struct arena *a = arena_new((size_t)256 * 1024 * 1024);
     struct late *l = a ? arena_zalloc(a, sizeof(*l)) : NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, STORE_ROW_MAX);
     if (!l || !id_from_str(id, &l->id) || json_text(update, false, &text) != STATUS_OK) {
@@ -203,7 +203,7 @@ static void host_put_joined(void *ctx, const struct fleet_server *s, struct json
 
 void world_plugins_changed(struct world *w)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer out;
 
     buf_init(&frame, FLEET_MESSAGE_MAX);

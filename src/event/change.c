@@ -87,7 +87,7 @@ static Status given_read(const struct change *c, struct arena *a, yyjson_val *st
                          yyjson_val *given, yyjson_val **ret, struct err *err)
 {
     const struct prop *props = def_kind_row(c->kind)->props;
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     yyjson_val *key;
     yyjson_obj_iter it;
 
@@ -166,7 +166,7 @@ static Status updated_text(struct change *c, struct arena *a, yyjson_val *stored
                            struct buf *out)
 {
     const char *skip[DEF_SKIP_MAX + 1];
-    AUTO_BUF struct buf changed;
+    AUTO_BUF struct buf changed = { 0 };
     yyjson_val *changes = NULL;
 
     buf_init(&changed, DEFS_OBJECT_MAX);
@@ -242,7 +242,7 @@ static Status prepare_create(struct change *c, struct arena *a, yyjson_val *give
                              const struct actor *by, struct store_tx *tx, struct err *err)
 {
     const struct def_kind_row *row = def_kind_row(c->kind);
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
 
     buf_init(&out, DEFS_OBJECT_MAX);
     if (c->entry->present)
@@ -284,7 +284,7 @@ static Status prepare_update(struct change *c, struct arena *a, yyjson_val *give
                              const struct actor *by, struct store_tx *tx, struct err *err)
 {
     const struct def_kind_row *row = def_kind_row(c->kind);
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
 
     buf_init(&out, DEFS_OBJECT_MAX);
     if (!c->entry->present)
@@ -455,7 +455,7 @@ static Status change_wait(struct change *c, yyjson_val *given, const struct acto
                           struct err *err)
 {
     struct entry *e = c->entry;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, DEFS_OBJECT_MAX);
     if (e->n_waiting >= DEFS_WAITING_MAX)

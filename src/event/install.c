@@ -282,7 +282,7 @@ static Status install_all(struct install *in, struct defs *d, Usec now, struct e
     for (size_t i = 0; !st && i < COUNT_OF(others); i++)
         st = install_one(in, d, others[i].kind, str_z(others[i].json), now, err);
     for (size_t i = 0; !st && i < COUNT_OF(plugins); i++) {
-        AUTO_BUF struct buf out;
+        AUTO_BUF struct buf out = { 0 };
         buf_init(&out, DEFS_OBJECT_MAX);
         struct json_writer w = json_writer_init(&out);
         put_plugin(&w, &plugins[i]);

@@ -74,7 +74,7 @@ struct activity {
 static Status put_activity(struct arena *a, const struct activity *v, const struct actor *by,
                            Usec now, struct store_tx *tx)
 {
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     const struct str user = keyword(a, by->username);
     const struct str words =
         v->object.p ? arena_printf(a, "%.*s,%.*s", STR_FMT(v->object), STR_FMT(user)) : user;
@@ -113,7 +113,7 @@ Status record_rows(const struct change *c, struct arena *a, yyjson_val *object,
 {
     const struct def_kind_row *row = def_kind_row(c->kind);
     const char *skip[DEF_SKIP_MAX + 1];
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
 
     buf_init(&out, DEFS_OBJECT_MAX);
     secret_keys(row->props, skip);
@@ -143,7 +143,7 @@ Status record_multi(struct defs *d, enum def_kind k, yyjson_val *items, const st
                     Usec now, struct store_tx *tx, struct err *err)
 {
     AUTO(arena_free) struct arena *a = arena_new(DEFS_OBJECT_MAX);
-    AUTO_BUF struct buf keys;
+    AUTO_BUF struct buf keys = { 0 };
     yyjson_val *key;
     yyjson_obj_iter it;
 

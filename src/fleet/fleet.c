@@ -15,7 +15,7 @@ static bool load_row(void *arg, const struct store_found *row)
     yyjson_doc *doc = NULL;
     yyjson_val *obj;
     struct fleet_server *s;
-    AUTO_BUF struct buf info;
+    AUTO_BUF struct buf info = { 0 };
 
     if (json_parse(row->json, JSON_SIZE_MAX, &doc, NULL) != STATUS_OK)
         return true; /* a damaged row is not worth the whole fleet; joining rewrites it */
@@ -52,7 +52,7 @@ static bool load_token_row(void *arg, const struct store_found *row)
             break;
         (void)str_copy_z(json_str(item, "token"), t->z, sizeof(t->z));
         t->expires = usec_from_epoch(json_double(item, "expires", 0));
-        AUTO_BUF struct buf initial;
+        AUTO_BUF struct buf initial = { 0 };
         buf_init(&initial, JSON_SIZE_MAX);
         if (json_text(json_get(item, "initial"), false, &initial) == STATUS_OK)
             (void)!fleet_str_set(&t->initial, buf_str(&initial));
@@ -76,8 +76,8 @@ static void on_def_change(void *arg, enum def_kind k, struct str id, const struc
         return;
     for (size_t i = 0; i < f->online.n; i++) {
         struct fleet_server *s = f->online.at[i];
-        AUTO_BUF struct buf before;
-        AUTO_BUF struct buf after;
+        AUTO_BUF struct buf before = { 0 };
+        AUTO_BUF struct buf after = { 0 };
 
         buf_init(&before, 64u * 1024);
         buf_init(&after, 64u * 1024);
@@ -223,8 +223,8 @@ Status fleet_update(struct fleet *f, struct str id, yyjson_val *changes, Usec no
     const struct fleet_server *s = fleet_find(f, id);
     struct fleet_change *c;
     struct store_tx *tx;
-    AUTO_BUF struct buf now_text;
-    AUTO_BUF struct buf merged;
+    AUTO_BUF struct buf now_text = { 0 };
+    AUTO_BUF struct buf merged = { 0 };
     struct json_writer w;
     yyjson_val *old = NULL;
     struct fleet_server copy;

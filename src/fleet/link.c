@@ -28,7 +28,7 @@ static void send_frame(struct fleet_link *l, struct buf *frame)
 
 static void send_failure(struct fleet_link *l, const char *why)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     buf_init(&frame, 4096);
@@ -60,8 +60,8 @@ static void handle_hello(struct fleet_link *l, yyjson_val *data)
     struct fleet *f = l->fleet;
     struct str id = json_str(data, "id");
     struct fleet_server *known;
-    AUTO_BUF struct buf text;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf text = { 0 };
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     if (l->state != LINK_NEW && l->state != LINK_GREETED)
@@ -114,7 +114,7 @@ static bool token_ok(const struct fleet_link *l, struct str token)
 static void send_joined(struct fleet_link *l, const struct fleet_server *s)
 {
     struct fleet *f = l->fleet;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     buf_init(&frame, FLEET_MESSAGE_MAX);
@@ -367,7 +367,7 @@ static void send_echo(struct fleet_link *l, Usec now)
 {
     struct fleet *f = l->fleet;
     Id id = id_new(&f->ids, "e", loop_now_wall(f->config.loop));
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     (void)str_copy_z(id_str(&id), l->echo_id, sizeof(l->echo_id));
@@ -454,7 +454,7 @@ void fleet_broadcast(struct fleet *f, struct str frame)
 
 void fleet_link_send_update_groups(struct fleet *f, const struct fleet_server *s)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     buf_init(&frame, 64u * 1024);

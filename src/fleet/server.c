@@ -79,7 +79,7 @@ Status fleet_server_set_json(struct fleet_server *s, yyjson_val *settings, struc
 {
     static const char *const typed[] = { "id",   "hostname",  "ip",       "info",
                                          "online", "modified", "socket_id", "keywords", NULL };
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     yyjson_val *groups = json_get(settings, "groups");
     Id ids[SERVER_GROUPS_MAX];
@@ -154,7 +154,7 @@ void fleet_server_online(struct fleet *f, struct fleet_server *s, bool online)
 
 void fleet_server_save(struct fleet *f, const struct fleet_server *s, struct store_tx *tx)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     struct store_value columns[SERVERS_COLUMNS];
 
@@ -170,7 +170,7 @@ void fleet_server_save(struct fleet *f, const struct fleet_server *s, struct sto
 
 static void put_keywords(const struct fleet_server *s, struct json_writer *w)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, 64u * 1024);
     (void)buf_printf(&text, "%s,%s", s->hostname, s->ip);

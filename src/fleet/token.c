@@ -48,7 +48,7 @@ Status fleet_make_token(struct fleet *f, Usec expires, struct str initial, char 
 {
     struct fleet_token *t;
     struct store_tx *tx;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     drop_expired(f, loop_now_wall(f->config.loop));

@@ -260,7 +260,7 @@ static void on_saved(void *arg, Status st, uint64_t size, const uint8_t sha256[3
 static bool start_saving(struct http_exchange *x)
 {
     static const struct writer_ops ops = { .on_drain = on_saved_drain, .on_done = on_saved };
-    AUTO_BUF struct buf temporary;
+    AUTO_BUF struct buf temporary = { 0 };
     char random[65];
 
     buf_init(&temporary, 8192);
@@ -431,7 +431,7 @@ static void reply_over(struct http_exchange *x)
 
 static void send_request(struct http_exchange *x)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
     const struct url *u = &x->url;
     const bool slash = u->target.n == 0 || u->target.p[0] != '/';
     const bool body = x->body.n_parts || x->body.length || strcmp(x->method, "POST") == 0 ||

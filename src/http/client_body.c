@@ -119,7 +119,7 @@ static void add_part_head(const struct client_body *b, const struct body_part *p
 
 static bool count_length(struct client_body *b)
 {
-    AUTO_BUF struct buf head;
+    AUTO_BUF struct buf head = { 0 };
 
     b->length = 6 + strlen(b->boundary); /* "--" boundary "--\r\n" */
     buf_init(&head, CLIENT_HEAD_MAX);
@@ -184,7 +184,7 @@ static bool send_bytes(struct http_exchange *x, const void *p, size_t n)
 static bool send_part_head(struct http_exchange *x)
 {
     const struct client_body *b = &x->body;
-    AUTO_BUF struct buf head;
+    AUTO_BUF struct buf head = { 0 };
 
     buf_init(&head, CLIENT_HEAD_MAX);
     add_part_head(b, &b->parts[b->at], &head);

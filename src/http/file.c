@@ -127,7 +127,7 @@ static bool range_allowed(const struct http_request *r, struct str etag, Usec mt
 
 static void add_disposition(struct http_request *r, const char *name)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
     bool ascii = true;
 
     buf_init(&b, 4096);

@@ -136,7 +136,7 @@ static void write_request(struct ws_handshake *h, const struct url *u, const cha
 static struct ws_handshake *handshake_new(const struct url *u, const char *user_agent)
 {
     struct ws_handshake *h = calloc(1, sizeof *h);
-    AUTO_BUF struct buf key;
+    AUTO_BUF struct buf key = { 0 };
     uint8_t nonce[16];
 
     buf_init(&key, 64);

@@ -10,8 +10,8 @@
 
 void ws_accept_key(struct str key, char out[WS_ACCEPT_SIZE])
 {
-    AUTO_BUF struct buf joined;
-    AUTO_BUF struct buf encoded;
+    AUTO_BUF struct buf joined = { 0 };
+    AUTO_BUF struct buf encoded = { 0 };
     uint8_t digest[20];
 
     buf_init(&joined, 256);
@@ -30,7 +30,7 @@ bool http_request_is_upgrade(const struct http_request *r)
 
 static bool is_key(struct str key)
 {
-    AUTO_BUF struct buf raw;
+    AUTO_BUF struct buf raw = { 0 };
 
     buf_init(&raw, 64);
     return key.n == 24 && crypto_unbase64(key, false, &raw) == STATUS_OK && raw.n == 16;
@@ -91,7 +91,7 @@ Status ws_accept(struct http_request *r, const struct ws_config *config, const s
                  void *ctx, struct ws **ret, struct err *err)
 {
     const struct str key = http_request_header(r, "Sec-WebSocket-Key");
-    AUTO_BUF struct buf left;
+    AUTO_BUF struct buf left = { 0 };
     struct ws *w;
 
     buf_init(&left, SIZE_MAX / 2);

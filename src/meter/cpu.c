@@ -179,7 +179,7 @@ static void put_names(struct json_writer *w, struct str cpuinfo)
 {
     const struct str vendor = meter_value(cpuinfo, "vendor_id", ':');
     struct str brand = meter_value(cpuinfo, "model name", ':');
-    AUTO_BUF struct buf clean;
+    AUTO_BUF struct buf clean = { 0 };
 
     buf_init(&clean, 1024);
     if (brand.n == 0)
@@ -254,7 +254,7 @@ static bool has_word(struct str words, const char *word)
 /* The text (STR_NONE: /proc/cpuinfo itself) is copied, because other files are read on the way. */
 void meter_cpu_hardware(struct meter *m, struct str cpuinfo, struct json_writer *w)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct counts counts;
     struct str flags;
     double mhz = 0;

@@ -90,7 +90,7 @@ void config_done(struct sat_config *c)
 
 Status config_load(struct sat_config *c, const char *path, struct err *err)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     Status st;
 
     buf_init(&text, CONFIG_SIZE_MAX);
@@ -143,7 +143,7 @@ Status config_merge_text(struct str old, yyjson_val *update, bool pushed, struct
 {
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
     AUTO(json_doc_free) yyjson_doc *merged = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     Status st;
 
@@ -187,7 +187,7 @@ Status config_update_file(const char *path, struct str update, bool pushed, stru
                           struct err *err)
 {
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf old;
+    AUTO_BUF struct buf old = { 0 };
     Status st;
 
     buf_init(&old, CONFIG_SIZE_MAX);

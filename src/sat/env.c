@@ -86,7 +86,7 @@ void env_set(struct env *e, struct str name, struct str value)
 
 void env_set_val(struct env *e, struct str name, yyjson_val *v)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     if (yyjson_is_str(v)) {
         env_set(e, name, json_val_str(v));
@@ -173,7 +173,7 @@ static void set_path(struct env *e, const char *home)
     const char *old = env_get(e, "PATH");
     struct str rest = str_z(old ? old : "");
     struct str part;
-    AUTO_BUF struct buf path;
+    AUTO_BUF struct buf path = { 0 };
 
     buf_init(&path, ENV_ENTRY_MAX / 2);
     path_add(&path, arena_printf(e->a, "%s/bin", home));

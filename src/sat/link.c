@@ -298,7 +298,7 @@ static void send_hello(struct link *l, struct str info)
 {
     static const char *const own[] = { "hostname", "id", "info", NULL };
     const struct sat_config *c = &l->sat->config;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     buf_init(&frame, SAT_MESSAGE_MAX);
@@ -353,7 +353,7 @@ static void park(struct link *l)
 static void send_join(struct link *l, struct str nonce)
 {
     const struct sat_config *c = &l->sat->config;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
     char digest[CRYPTO_SHA256_HEX + 1];
 
@@ -388,7 +388,7 @@ static void take_hello(struct link *l, yyjson_val *data)
     if (l->state != LINK_OPEN)
         return;
     if (!l->sat->config.server_id.p && str_is_word(id)) {
-        AUTO_BUF struct buf text;
+        AUTO_BUF struct buf text = { 0 };
         struct json_writer w;
 
         buf_init(&text, 4096);
@@ -405,7 +405,7 @@ static void take_hello(struct link *l, yyjson_val *data)
 static void push_config(struct link *l, yyjson_val *config, yyjson_val *masters)
 {
     static const char *const own[] = { "hosts", NULL };
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     buf_init(&text, CONFIG_SIZE_MAX);
@@ -439,7 +439,7 @@ static void take_joined(struct link *l, yyjson_val *data)
 
 static void take_echo(struct link *l, yyjson_val *data)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     l->last_echo = loop_now_mono(l->sat->loop);

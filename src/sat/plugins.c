@@ -23,7 +23,7 @@ struct scripts_work {
 /* [{id, script}] of the plugins that have one. */
 static char *scripts_json(yyjson_val *plugins)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     size_t i, max, n = 0;
     yyjson_val *v;
@@ -45,7 +45,7 @@ static char *scripts_json(yyjson_val *plugins)
 
 static bool same_file(const char *path, struct str content)
 {
-    AUTO_BUF struct buf old;
+    AUTO_BUF struct buf old = { 0 };
     struct stat st;
 
     buf_init(&old, content.n + 1);
@@ -57,7 +57,7 @@ static bool write_script(const char *folder, struct str id, struct str script)
 {
     char path[SCRIPT_PATH_MAX];
     char fresh[SCRIPT_PATH_MAX];
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     int fd;
     bool ok;
 

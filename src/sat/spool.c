@@ -24,7 +24,7 @@ bool spool_path(const char *spool, struct str id, const char *name, char out[SPO
 
 void spool_boot_id(char out[SPOOL_BOOT_MAX])
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, 256);
     out[0] = 0;

@@ -211,7 +211,7 @@ static void json_line(struct stdio_parser *p, struct str line, Usec at)
     struct arena *a = scratch(p);
     yyjson_val *root = NULL;
     struct err err = { 0 };
-    AUTO_BUF struct buf compact;
+    AUTO_BUF struct buf compact = { 0 };
 
     if (!a || json_parse_in(a, text, STDIO_JSON_LINE_MAX, &root, &err) != STATUS_OK) {
         if (!p->state.complete)
@@ -366,8 +366,8 @@ static bool parse_exit(struct str text, struct ending *ret)
 /* {title, content} with the first of stderr, '<' escaped. */
 static void shell_report(struct stdio_parser *p)
 {
-    AUTO_BUF struct buf content;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf content = { 0 };
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     if (stdio_field(p, "html").p || str_trim(buf_str(&p->err_keep)).n == 0)

@@ -73,7 +73,7 @@ void stdio_field_set(struct stdio_parser *p, struct str key, struct str text)
 
 void stdio_field_set_val(struct stdio_parser *p, struct str key, yyjson_val *v)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, STDIO_FIELD_MAX + 1);
     if (json_text(v, false, &text) != STATUS_OK) {
@@ -118,7 +118,7 @@ static void put_items(struct json_writer *w, yyjson_val *array)
 void stdio_field_merge(struct stdio_parser *p, const char *key, yyjson_val *changes)
 {
     yyjson_val *old = field_parse(p, key);
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     size_t i, max;
     yyjson_val *k, *v;
@@ -155,7 +155,7 @@ void stdio_field_merge(struct stdio_parser *p, const char *key, yyjson_val *chan
 
 void stdio_field_append(struct stdio_parser *p, const char *key, yyjson_val *items)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     buf_init(&text, STDIO_FIELD_MAX + 1);
@@ -175,7 +175,7 @@ void stdio_field_append(struct stdio_parser *p, const char *key, yyjson_val *ite
 void stdio_push_add(struct stdio_parser *p, yyjson_val *push)
 {
     static const char *const own[] = { "files", NULL };
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     struct stdio_push *at;
 

@@ -27,8 +27,8 @@ static bool key_in(const char *const *list, size_t n, struct str key)
 /* The description as text, whatever it was. */
 static void set_description(struct stdio_parser *p, yyjson_val *v)
 {
-    AUTO_BUF struct buf text;
-    AUTO_BUF struct buf quoted;
+    AUTO_BUF struct buf text = { 0 };
+    AUTO_BUF struct buf quoted = { 0 };
     struct json_writer w;
 
     if (yyjson_is_str(v)) {
@@ -129,7 +129,7 @@ static bool draws(const struct stdio_parser *p, yyjson_val *object)
 static void take_completion(struct stdio_parser *p, yyjson_val *object)
 {
     yyjson_val *code = json_get(object, "code");
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     if (!code && !json_truthy(json_get(object, "complete")))
         return;
@@ -178,7 +178,7 @@ void stdio_progress(struct stdio_parser *p, double progress)
 
 void stdio_complete(struct stdio_parser *p, struct str code, const char *description)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     const bool failed = !str_eq_z(code, "0");
 

@@ -38,7 +38,7 @@ struct queue {
 /* Where the kernel takes our command line from: arguments and environment lie in one piece. */
 static struct super_title title_find(void)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct super_title title = { 0 };
     struct str rest;
     struct str field;

@@ -163,8 +163,8 @@ static void add_order(const struct read_work *r, const struct store_query *q, st
 
 static Status select_build(struct read_work *r, const struct store_query *q, struct err *err)
 {
-    AUTO_BUF struct buf where;
-    AUTO_BUF struct buf sql;
+    AUTO_BUF struct buf where = { 0 };
+    AUTO_BUF struct buf sql = { 0 };
 
     buf_init(&where, DB_SQL_MAX);
     buf_init(&sql, DB_SQL_MAX);
@@ -354,7 +354,7 @@ Status store_select(struct store *s, const struct store_query *q, struct arena *
 Status store_get(struct store *s, enum store_table t, struct str id, struct arena *a,
                  StoreQueryFn fn, void *arg, struct err *err)
 {
-    AUTO_BUF struct buf sql;
+    AUTO_BUF struct buf sql = { 0 };
     struct read_work *r = read_new(s, t, a, fn, arg);
 
     buf_init(&sql, DB_SQL_MAX);
@@ -380,7 +380,7 @@ Status store_walk(struct store *s, enum store_table t, StoreWalkFn fn, void *arg
 {
     const struct store_table_row *row = store_table_row(t);
     struct store_value columns[32];
-    AUTO_BUF struct buf sql;
+    AUTO_BUF struct buf sql = { 0 };
     sqlite3_stmt *stmt = NULL;
     struct db db;
     bool more = true;

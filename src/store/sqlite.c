@@ -118,7 +118,7 @@ static Status db_settings(struct db *db, enum db_mode mode, struct err *err)
 
 Status db_open(struct db *db, const char *file, enum db_mode mode, struct err *err)
 {
-    AUTO_BUF struct buf uri;
+    AUTO_BUF struct buf uri = { 0 };
     const int flags =
         SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
         (mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);

@@ -89,7 +89,7 @@ static Status op_statement(struct store *s, const struct tx_op *op, sqlite3_stmt
 {
     const bool kept = op->kind != STORE_DELETE_WHERE;
     sqlite3_stmt **slot = &s->ops[op->table][op->kind];
-    AUTO_BUF struct buf sql;
+    AUTO_BUF struct buf sql = { 0 };
 
     buf_init(&sql, DB_SQL_MAX);
     if (kept && *slot) {

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!a)
         return 0;
     if (wire_parse(a, str_n(data, size), direction, &kind, &value, &err) == STATUS_OK) {
-        AUTO_BUF struct buf out;
+        AUTO_BUF struct buf out = { 0 };
 
         if (kind != WIRE_UNKNOWN && !(wire_row(kind)->directions & direction))
             abort();

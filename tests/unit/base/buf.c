@@ -11,7 +11,7 @@
 #include <cmocka.h>
 static void test_buf_appends(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
 
     (void)state;
     buf_init(&b, 1000);
@@ -30,7 +30,7 @@ static void test_buf_appends(void **state)
 
 static void test_buf_maximum(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
 
     (void)state;
     buf_init(&b, 4);
@@ -45,7 +45,7 @@ static void test_buf_maximum(void **state)
 
 static void test_buf_failure_sticks(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
 
     (void)state;
     buf_init(&b, 4);
@@ -59,7 +59,7 @@ static void test_buf_failure_sticks(void **state)
 
 static void test_buf_grows_by_printf(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
 
     (void)state;
     buf_init(&b, 1 << 20);
@@ -74,7 +74,7 @@ static void test_buf_grows_by_printf(void **state)
 
 static void test_buf_huge_requests(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
 
     (void)state;
     buf_init(&b, SIZE_MAX);

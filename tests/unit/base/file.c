@@ -53,7 +53,7 @@ static size_t count_entries(const char *path)
 static void test_file_replace_and_read(void **state)
 {
     const char *path = at(*state, "conf.json");
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     struct err err = { 0 };
     struct stat st;
 

@@ -299,7 +299,7 @@ static void gzip_case(struct env *e, const char *path, const char *accept, size_
 {
     char *text = malloc(n + 1);
     char request[256];
-    AUTO_BUF struct buf plain;
+    AUTO_BUF struct buf plain = { 0 };
     struct raw r;
     int len;
 

@@ -24,7 +24,7 @@ static void test_pairs(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         AUTO(arena_free) struct arena *a = arena_new(1u << 20);
-        AUTO_BUF struct buf out;
+        AUTO_BUF struct buf out = { 0 };
         struct str rest = str_z(rows[i].text);
         struct str key;
         struct str value;
@@ -40,7 +40,7 @@ static void test_pairs(void **state)
 static void test_arena_full(void **state)
 {
     AUTO(arena_free) struct arena *a = arena_new(4096);
-    AUTO_BUF struct buf big;
+    AUTO_BUF struct buf big = { 0 };
     struct str rest;
     struct str key;
     struct str value;
@@ -57,7 +57,7 @@ static void test_arena_full(void **state)
 static void test_coding(void **state)
 {
     AUTO(arena_free) struct arena *a = arena_new(1u << 20);
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     char all[256];
 
     (void)state;

@@ -529,7 +529,7 @@ static void make_head(struct buf *b, size_t n)
 
 static void test_head_limits(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
     struct env e;
     struct raw r;
 

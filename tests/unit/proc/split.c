@@ -16,7 +16,7 @@ static void check(const char *command, const char *expected)
     struct arena *a = arena_new(1 << 20);
     struct err err = { 0 };
     const char **argv = NULL;
-    AUTO_BUF struct buf got;
+    AUTO_BUF struct buf got = { 0 };
 
     buf_init(&got, 65536);
     if (proc_split_command(str_z(command), env, a, &argv, &err) != STATUS_OK) {
@@ -89,7 +89,7 @@ static void test_split_refuses(void **state)
 
 static void test_split_limits(void **state)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct arena *a = arena_new(16u << 20);
     struct err err = { 0 };
     const char **argv = NULL;

@@ -62,7 +62,7 @@ static void job_make(struct world *w, const char *id, const char *script, const 
 {
     const char *const argv[] = { "sh", "-c", script, NULL };
     const struct proc_spec spec = { .argv = argv, .env = env, .cwd = w->spool };
-    AUTO_BUF struct buf exec;
+    AUTO_BUF struct buf exec = { 0 };
 
     (void)snprintf(w->job, sizeof(w->job), "%s/%s", w->spool, id);
     assert_int_equal(mkdir(w->job, 0700), 0);
@@ -146,7 +146,7 @@ static void wait_gone(const struct world *w)
 /* Waits for the end and gives all text of one type joined, in out. */
 static void ended(const struct world *w, int type, struct buf *out)
 {
-    AUTO_BUF struct buf all;
+    AUTO_BUF struct buf all = { 0 };
     struct frame f = { 0 };
     size_t at = 0;
 
@@ -163,7 +163,7 @@ static void ended(const struct world *w, int type, struct buf *out)
 
 static void expect_ended(const struct world *w, int type, const char *expected)
 {
-    AUTO_BUF struct buf got;
+    AUTO_BUF struct buf got = { 0 };
 
     buf_init(&got, STREAM_CUT);
     ended(w, type, &got);
@@ -174,7 +174,7 @@ static void expect_ended(const struct world *w, int type, const char *expected)
 /* PID, START_TICKS, SUPERVISOR_PID */
 static void started(const struct world *w, int64_t ret[3])
 {
-    AUTO_BUF struct buf all;
+    AUTO_BUF struct buf all = { 0 };
     struct str rest;
     struct str part;
 
@@ -246,7 +246,7 @@ static void test_super_reports_failures(void **state)
 {
     struct world *w = world_new(NULL);
     const char *const argv[] = { "/no/such/program", NULL };
-    AUTO_BUF struct buf exec;
+    AUTO_BUF struct buf exec = { 0 };
 
     (void)state;
     buf_init(&exec, SUPER_EXEC_MAX);
@@ -321,7 +321,7 @@ static void test_super_launches_queued_jobs_after_the_end(void **state)
 static void test_super_keeps_big_output(void **state)
 {
     struct world *w = world_new(NULL);
-    AUTO_BUF struct buf got;
+    AUTO_BUF struct buf got = { 0 };
     struct str rest;
     struct str line;
     uint64_t expected = 1;
@@ -353,7 +353,7 @@ static void test_super_keeps_big_output(void **state)
 static void test_super_collects_small_output(void **state)
 {
     struct world *w = world_new(NULL);
-    AUTO_BUF struct buf got;
+    AUTO_BUF struct buf got = { 0 };
     struct frame f;
     size_t at = 0;
     size_t frames = 0;
@@ -375,7 +375,7 @@ static void test_super_does_not_wait_for_silent_daemons(void **state)
     static const struct super_limits limits = { .stream_max = SUPER_STREAM_MAX,
                                                 .linger = 300 * USEC_MSEC };
     struct world *w = world_new(&limits);
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     int64_t daemon_pid = 0;
 
     (void)state;
@@ -396,7 +396,7 @@ static void test_super_does_not_wait_for_silent_daemons(void **state)
 static void test_super_adopts_orphans(void **state)
 {
     struct world *w = world_new(NULL);
-    AUTO_BUF struct buf all;
+    AUTO_BUF struct buf all = { 0 };
     struct proc_info p;
     int64_t ids[3];
     int64_t orphan = 0;
@@ -458,9 +458,9 @@ static void test_super_cuts_endless_output(void **state)
 {
     static const struct super_limits limits = { .stream_max = 40000, .linger = SUPER_LINGER };
     struct world *w = world_new(&limits);
-    AUTO_BUF struct buf out;
-    AUTO_BUF struct buf notes;
-    AUTO_BUF struct buf all;
+    AUTO_BUF struct buf out = { 0 };
+    AUTO_BUF struct buf notes = { 0 };
+    AUTO_BUF struct buf all = { 0 };
     char expected[256];
     size_t capped_at;
 
@@ -493,8 +493,8 @@ static void test_super_survives_a_full_disk(void **state)
     struct rlimit before;
     struct rlimit small;
     struct world *w;
-    AUTO_BUF struct buf out;
-    AUTO_BUF struct buf notes;
+    AUTO_BUF struct buf out = { 0 };
+    AUTO_BUF struct buf notes = { 0 };
     char path[128];
     char expected[128];
     int64_t ids[3];
@@ -536,7 +536,7 @@ static void test_super_survives_a_full_disk(void **state)
 static void test_super_killed_leaves_no_end(void **state)
 {
     struct world *w = world_new(NULL);
-    AUTO_BUF struct buf all;
+    AUTO_BUF struct buf all = { 0 };
     int64_t ids[3];
     struct frame f;
     size_t at = 0;

@@ -41,7 +41,7 @@ static Status parse(const void *p, size_t n, struct super_exec *x)
 
 static void test_exec_round_trip(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
     struct super_exec x;
 
     (void)state;
@@ -69,8 +69,8 @@ static void test_exec_round_trip(void **state)
 static void test_exec_small(void **state)
 {
     const char *const one[] = { "ls", NULL };
-    AUTO_BUF struct buf b;
-    AUTO_BUF struct buf small;
+    AUTO_BUF struct buf b = { 0 };
+    AUTO_BUF struct buf small = { 0 };
     struct super_exec x;
 
     (void)state;
@@ -90,7 +90,7 @@ static void test_exec_small(void **state)
 
 static void test_exec_cut_anywhere(void **state)
 {
-    AUTO_BUF struct buf b;
+    AUTO_BUF struct buf b = { 0 };
     struct super_exec x;
 
     (void)state;
@@ -115,7 +115,7 @@ static void test_exec_refuses(void **state)
         BAD("x1\0l1 2\0z\0"),   BAD("x1\0l1 2 x\0z\0"),
         BAD("x1\0l\0z\0"),
     };
-    AUTO_BUF struct buf many;
+    AUTO_BUF struct buf many = { 0 };
     struct super_exec x;
 
     (void)state;

@@ -111,7 +111,7 @@ static void test_wire_refuses(void **state)
 
 static void test_wire_writes(void **state)
 {
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out = { 0 };
     struct json_writer w;
     struct arena *a = arena_new(1 << 20);
     enum wire_kind kind;
