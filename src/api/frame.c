@@ -49,6 +49,19 @@ void api_free(struct api *a)
     free(a);
 }
 
+static void header_credentials(struct api_call *c)
+{
+    const struct str method = http_request_method(c->req);
+    struct str session = http_request_cookie(c->req, "session_id");
+
+    if (!session.n)
+        session = http_request_header(c->req, "X-Session-ID");
+    c->creds.session_id = session;
+    c->creds.csrf_token = http_request_header(c->req, "X-CSRF-Token");
+    c->creds.api_key = http_request_header(c->req, "X-API-Key");
+    c->creds.safe_method = str_eq_z(method, "GET") || str_eq_z(method, "HEAD");
+}
+
 static struct api_call *call_new(struct api *a, struct http_request *r)
 {
     struct arena *arena = http_request_arena(r);
@@ -63,24 +76,12 @@ static struct api_call *call_new(struct api *a, struct http_request *r)
     c->params = c->query = yyjson_doc_get_root(a->nothing);
     c->now = loop_now_wall(a->world.loop);
     c->begin = loop_now_mono(a->world.loop);
+    header_credentials(c);
     http_request_set_user(r, c);
     return c;
 }
 
 /* ---- who asks ---- */
-
-static void header_credentials(struct api_call *c)
-{
-    const struct str method = http_request_method(c->req);
-    struct str session = http_request_cookie(c->req, "session_id");
-
-    if (!session.n)
-        session = http_request_header(c->req, "X-Session-ID");
-    c->creds.session_id = session;
-    c->creds.csrf_token = http_request_header(c->req, "X-CSRF-Token");
-    c->creds.api_key = http_request_header(c->req, "X-API-Key");
-    c->creds.safe_method = str_eq_z(method, "GET") || str_eq_z(method, "HEAD");
-}
 
 static void body_credentials(struct api_call *c, yyjson_val *body)
 {
@@ -345,7 +346,6 @@ static void route_call(struct api_call *c, struct str path)
     c->versioned = p.versioned;
     c->wait = p.wait;
     c->rest = p.rest;
-    header_credentials(c);
     if (query.n) {
         st = api_query_object(c->arena, query, &c->query, &err);
         c->pretty = json_truthy(json_get(c->query, "pretty"));

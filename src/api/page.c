@@ -315,6 +315,11 @@ void api_page(struct api_call *c, struct str path)
         { "/api", index_page },
     };
 
+    if (!c->creds.safe_method) {
+        (void)http_reply_header(c->req, "Allow", STR("GET, HEAD, OPTIONS"));
+        api_reply_text(c, 405, "405 Method Not Allowed");
+        return;
+    }
     for (size_t i = 0; i < COUNT_OF(routes); i++) {
         if (str_eq_z(path, routes[i].path)) {
             routes[i].fn(c);

@@ -142,11 +142,34 @@ static bool host_online(void *ctx, const Id *server)
     return s && s->online;
 }
 
+/* {data, files}, both there even when the launch gave neither (satellite.md 17). */
+static void put_input(struct str input, struct json_writer *w)
+{
+    yyjson_doc *doc = NULL;
+    yyjson_val *root = NULL;
+
+    if (input.p && json_parse(input, JSON_SIZE_MAX, &doc, NULL) == STATUS_OK)
+        root = yyjson_doc_get_root(doc);
+    json_obj(w, "input");
+    json_put_members(w, root, (const char *const[]){ "data", "files", NULL });
+    if (yyjson_is_obj(json_get(root, "data")))
+        json_put_val(w, "data", json_get(root, "data"));
+    else
+        json_put_raw(w, "data", STR("{}"));
+    if (yyjson_is_arr(json_get(root, "files")))
+        json_put_val(w, "files", json_get(root, "files"));
+    else
+        json_put_raw(w, "files", STR("[]"));
+    json_end(w);
+    json_doc_free(doc);
+}
+
 static void put_details(const struct job *j, struct json_writer *w)
 {
-    static const char *const keys[] = { "input", "workflowData", "serverData" };
+    static const char *const keys[] = { "workflowData", "serverData" };
 
     json_obj(w, "details");
+    put_input(job_value(j, "input"), w);
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         struct str v = job_value(j, keys[i]);
 
@@ -278,6 +301,43 @@ static void host_server_groups(void *ctx, const Id *server, struct buf *out)
     json_end(&j);
 }
 
+/* A satellite reports a job whose record is written: was it to be aborted while it was away? */
+struct stray {
+    struct world *world;
+    struct arena *arena;
+    Id server, id;
+};
+
+static void stray_found(void *arg, const struct store_result *res)
+{
+    struct stray *s = arg;
+    yyjson_val *record = NULL;
+    struct job job = { .id = s->id, .server = s->server };
+
+    if (res->status == STATUS_OK && res->n &&
+        json_parse_in(s->arena, res->rows[0].json, STORE_ROW_MAX, &record, NULL) == STATUS_OK &&
+        json_bool(record, "abort_pending", false))
+        host_send_abort(s->world, &job, json_str(record, "description"));
+    arena_free(s->arena);
+}
+
+static void host_stray(void *ctx, const Id *server, struct str id)
+{
+    struct world *w = ctx;
+    struct arena *a = arena_new((size_t)256 * 1024 * 1024);
+    struct stray *s = a ? arena_zalloc(a, sizeof(*s)) : NULL;
+
+    if (!s || !id_from_str(id, &s->id)) {
+        arena_free(a);
+        return;
+    }
+    s->world = w;
+    s->arena = a;
+    s->server = *server;
+    if (store_get(w->store, TABLE_JOBS, id, a, stray_found, s, NULL) != STATUS_OK)
+        arena_free(a);
+}
+
 struct job_host world_job_host(struct world *w)
 {
     return (struct job_host){
@@ -298,6 +358,7 @@ struct job_host world_job_host(struct world *w)
         .log_remove = host_log_remove,
         .server_name = host_server_name,
         .server_groups = host_server_groups,
+        .stray = host_stray,
     };
 }
 

@@ -38,6 +38,8 @@ struct open_log {
     bool at_work;
     bool finish;                /* asked for; after the text is written */
     bool finishing;
+    bool failed;                /* an append was lost: what follows would leave a hole, so it is dropped; the
+                                   job room sees the size at the end and fetches the rest again */
 };
 
 struct log_work {
@@ -72,17 +74,27 @@ static void write_text(struct lane_work *w)
 
 static void pump(struct open_log *log);
 
+static void text_drop(struct open_log *log)
+{
+    log->owner->waiting -= log->text.n;
+    buf_done(&log->text);
+    buf_init(&log->text, (size_t)1 << 30);
+}
+
 static void wrote_text(struct lane_work *w)
 {
     struct log_work *work = CONTAINER_OF(w, struct log_work, lane);
     struct joblog *j = work->owner;
     struct open_log *log = map_get(&j->open, id_str(&work->id));
 
-    if (work->st != STATUS_OK) /* the job room sees it by size: the satellite is asked for the gap */
+    if (work->st != STATUS_OK)
         log_event(LOG_ERROR, "joblog.append_failed", "job=%s reason=%s", work->id.z,
                   status_text(work->st));
     j->waiting -= work->n;
     if (log) {
+        log->failed = log->failed || work->st != STATUS_OK;
+        if (log->failed)
+            text_drop(log);
         log->at_work = false;
         pump(log);
     }
@@ -203,7 +215,7 @@ static void pump(struct open_log *log)
     if (!log->text.n) {
         if (log->finish)
             post_finish(log);
-        else
+        else if (!log->failed)
             log_gone(log);
         return;
     }
@@ -241,7 +253,7 @@ void joblog_append(struct joblog *j, struct str id, struct str text)
 {
     struct open_log *log = open_get(j, id);
 
-    if (!log || buf_add_str(&log->text, text) != STATUS_OK)
+    if (!log || log->failed || buf_add_str(&log->text, text) != STATUS_OK)
         return;
     j->waiting += text.n;
     if (j->waiting > JOBLOG_WAITING_MAX)

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define LATE_RETRY (1 * USEC_SEC)
+
 static void host_joined(void *ctx, const struct fleet_server *s)
 {
     struct world *w = ctx;
@@ -20,6 +22,8 @@ static void host_left(void *ctx, const struct fleet_server *s)
 
     (void)snprintf(name, sizeof(name), "%s (%s)", s->hostname, s->ip);
     job_server_left(w->jobs, &s->id, str_z(name), loop_now_wall(w->loop));
+    if (w->api)
+        api_server_left(w->api, id_str(&s->id));
 }
 
 /* A final result of a job that is not live: its record may be one that we had given up (satellite.md 28). */
@@ -30,13 +34,29 @@ struct late {
     Id id;
     bool exact;
     struct str update;
+    struct str record;         /* what is to be stored */
+    struct loop_timer *retry;
 };
 
 static void late_finish(struct late *l)
 {
     if (l->exact)
         world_job_host(l->world).send_done(l->world, &l->server, id_str(&l->id));
+    loop_timer_free(l->retry);
     arena_free(l->arena);
+}
+
+static void late_store(void *arg);
+
+/* The disk is full or slow: the satellite keeps the result, and so do we. */
+static void late_again(struct late *l)
+{
+    if (!l->retry)
+        l->retry = loop_timer_new(l->world->loop, "conductor.late", late_store, l);
+    if (l->retry)
+        loop_timer_start(l->retry, LATE_RETRY, 0);
+    else
+        arena_free(l->arena); /* the satellite sends it again when it joins */
 }
 
 static void late_stored(void *arg, Status st, const struct err *err)
@@ -47,7 +67,17 @@ static void late_stored(void *arg, Status st, const struct err *err)
     if (st == STATUS_OK)
         late_finish(l);
     else
-        arena_free(l->arena); /* the satellite keeps the result and sends it again */
+        late_again(l);
+}
+
+static void late_store(void *arg)
+{
+    struct late *l = arg;
+    struct store_tx *tx = store_tx_new(l->world->store);
+
+    world_put_record(tx, id_str(&l->id), l->record);
+    if (store_commit(l->world->store, tx, late_stored, l, NULL) != STATUS_OK)
+        late_again(l);
 }
 
 static bool given_up(yyjson_val *record)
@@ -63,7 +93,6 @@ static void late_found(void *arg, const struct store_result *res)
     struct late *l = arg;
     yyjson_val *record = NULL;
     yyjson_val *update = NULL;
-    struct store_tx *tx;
     AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
@@ -87,9 +116,10 @@ static void late_found(void *arg, const struct store_result *res)
     json_put_val(&w, "description", json_get(update, "description"));
     json_end(&w);
     json_end(&w);
-    tx = store_tx_new(l->world->store);
-    world_put_record(tx, id_str(&l->id), buf_str(&text));
-    if (store_commit(l->world->store, tx, late_stored, l, NULL) != STATUS_OK)
+    l->record = arena_dup(l->arena, buf_str(&text));
+    if (l->record.p && !text.failed)
+        late_store(l);
+    else
         arena_free(l->arena);
 }
 

@@ -146,6 +146,11 @@ static bool is_ready(void *ctx, struct buf *reasons)
     return reasons->n == 0;
 }
 
+static void late_result(void *ctx, const Id *server, bool exact, struct str id, yyjson_val *update)
+{
+    world_late_result(ctx, server, exact, id, update);
+}
+
 static Status open_api(struct world *w, struct err *err)
 {
     const struct config *c = w->config;
@@ -164,6 +169,8 @@ static Status open_api(struct world *w, struct err *err)
         .upload_max = (uint64_t)c->max_upload_size,
         .started = loop_now_wall(w->loop),
         .ready = is_ready,
+        .put_record = world_put_record,
+        .late_result = late_result,
         .ctx = w,
     };
 

@@ -102,7 +102,7 @@ struct sat_job {
     uint64_t log_sent;  /* bytes the conductor has */
     uint32_t meta_next; /* next number for a row of the stream */
     uint32_t meta_sent; /* number of the last row the conductor has */
-    uint32_t push_from;
+    uint32_t push_sent; /* number of the last push the conductor has */
     struct job_row *rows;
     size_t n_rows;
     size_t row_next; /* rows before it are delivered */

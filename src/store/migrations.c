@@ -15,56 +15,59 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-/* Format 1. Rowid tables, since rows are large. Every index of jobs ends in completed, and the row
- * number that breaks ties follows by itself, so that the newest rows of a filter come straight off
- * the index. */
+/* Format 1. Rowid tables, since rows are large. Every index of jobs goes on with (completed, id):
+ * the newest rows of a filter come straight off it. What people filter by besides rides along, so
+ * that a search and its total read the index alone, which is a twentieth of the rows. */
 static const char step_1[] =
     "CREATE TABLE defs(id TEXT NOT NULL PRIMARY KEY, kind TEXT, revision INTEGER, position INTEGER,"
     " json TEXT NOT NULL);"
-    "CREATE INDEX defs_kind ON defs(kind, position);"
+    "CREATE INDEX defs_kind ON defs(kind, position, id);"
 
     "CREATE TABLE jobs(id TEXT NOT NULL PRIMARY KEY, event TEXT, category TEXT, plugin TEXT,"
     " server TEXT, source TEXT, code TEXT, tags TEXT, \"groups\" TEXT, workflow TEXT, started REAL,"
     " completed REAL, elapsed REAL, json TEXT NOT NULL);"
-    "CREATE INDEX jobs_completed ON jobs(completed);"
-    "CREATE INDEX jobs_event ON jobs(event, completed);"
-    "CREATE INDEX jobs_category ON jobs(category, completed);"
-    "CREATE INDEX jobs_plugin ON jobs(plugin, completed);"
-    "CREATE INDEX jobs_server ON jobs(server, completed);"
-    "CREATE INDEX jobs_source ON jobs(source, completed);"
-    "CREATE INDEX jobs_workflow ON jobs(workflow, completed) WHERE workflow IS NOT NULL;"
-    "CREATE INDEX jobs_code ON jobs(code, completed);"
+    "CREATE INDEX jobs_completed ON jobs(completed, id, code, tags, \"groups\");"
+    "CREATE INDEX jobs_event ON jobs(event, completed, id, code, tags, server, source);"
+    "CREATE INDEX jobs_category ON jobs(category, completed, id, code, tags, server, source,"
+    " plugin, event);"
+    "CREATE INDEX jobs_plugin ON jobs(plugin, completed, id, code, tags, server, source, category,"
+    " event);"
+    "CREATE INDEX jobs_server ON jobs(server, completed, id, code, tags, source, plugin, category,"
+    " event);"
+    "CREATE INDEX jobs_source ON jobs(source, completed, id, code, tags);"
+    "CREATE INDEX jobs_workflow ON jobs(workflow, completed, id) WHERE workflow IS NOT NULL;"
+    "CREATE INDEX jobs_code ON jobs(code, completed, id, tags);"
 
     "CREATE TABLE job_live(id TEXT NOT NULL PRIMARY KEY, state TEXT, event TEXT, server TEXT,"
     " json TEXT NOT NULL);"
 
     "CREATE TABLE servers(id TEXT NOT NULL PRIMARY KEY, hostname TEXT, ip TEXT, modified REAL,"
     " json TEXT NOT NULL);"
-    "CREATE INDEX servers_hostname ON servers(hostname);"
-    "CREATE INDEX servers_modified ON servers(modified);"
+    "CREATE INDEX servers_hostname ON servers(hostname, id);"
+    "CREATE INDEX servers_modified ON servers(modified, id);"
 
     "CREATE TABLE sessions(id TEXT NOT NULL PRIMARY KEY, username TEXT, expires REAL,"
     " json TEXT NOT NULL);"
     "CREATE INDEX sessions_username ON sessions(username);"
-    "CREATE INDEX sessions_expires ON sessions(expires);"
+    "CREATE INDEX sessions_expires ON sessions(expires, id);"
 
     "CREATE TABLE revisions(id TEXT NOT NULL PRIMARY KEY, kind TEXT, object TEXT, revision INTEGER,"
     " epoch REAL, username TEXT, json TEXT NOT NULL);"
-    "CREATE INDEX revisions_object ON revisions(kind, object, revision);"
-    "CREATE INDEX revisions_epoch ON revisions(epoch);"
+    "CREATE INDEX revisions_object ON revisions(kind, object, revision, id);"
+    "CREATE INDEX revisions_epoch ON revisions(epoch, id);"
 
     "CREATE TABLE activity(id TEXT NOT NULL PRIMARY KEY, action TEXT, epoch REAL, username TEXT,"
     " keywords TEXT, json TEXT NOT NULL);"
-    "CREATE INDEX activity_epoch ON activity(epoch);"
-    "CREATE INDEX activity_action ON activity(action, epoch);"
-    "CREATE INDEX activity_username ON activity(username, epoch);"
+    "CREATE INDEX activity_epoch ON activity(epoch, id);"
+    "CREATE INDEX activity_action ON activity(action, epoch, id);"
+    "CREATE INDEX activity_username ON activity(username, epoch, id);"
 
     "CREATE TABLE state(id TEXT NOT NULL PRIMARY KEY, json TEXT NOT NULL);"
 
     "CREATE TABLE blobs(id TEXT NOT NULL PRIMARY KEY, owner TEXT, size INTEGER, created INTEGER,"
     " expires INTEGER, json TEXT NOT NULL);"
     "CREATE INDEX blobs_owner ON blobs(owner);"
-    "CREATE INDEX blobs_expires ON blobs(expires) WHERE expires IS NOT NULL;"
+    "CREATE INDEX blobs_expires ON blobs(expires, id) WHERE expires IS NOT NULL;"
 
     /* What the query planner should think of a large archive, so that it takes the index of the
      * most selective filter and never the one of an exit code that nearly all jobs share. Fixed
@@ -73,17 +76,17 @@ static const char step_1[] =
     "DELETE FROM sqlite_stat1;"
     "INSERT INTO sqlite_stat1(tbl, idx, stat) VALUES"
     " ('jobs', 'sqlite_autoindex_jobs_1', '1000000 1'),"
-    " ('jobs', 'jobs_completed', '1000000 1'),"
-    " ('jobs', 'jobs_event', '1000000 2000 1'),"
-    " ('jobs', 'jobs_workflow', '100000 2000 1'),"
-    " ('jobs', 'jobs_server', '1000000 20000 1'),"
-    " ('jobs', 'jobs_category', '1000000 50000 1'),"
-    " ('jobs', 'jobs_plugin', '1000000 150000 1'),"
-    " ('jobs', 'jobs_source', '1000000 250000 1'),"
-    " ('jobs', 'jobs_code', '1000000 300000 1'),"
-    " ('activity', 'activity_epoch', '100000 1'),"
-    " ('activity', 'activity_action', '100000 3000 1'),"
-    " ('activity', 'activity_username', '100000 5000 1');";
+    " ('jobs', 'jobs_completed', '1000000 1 1 1 1 1'),"
+    " ('jobs', 'jobs_event', '1000000 2000 1 1 1 1 1 1'),"
+    " ('jobs', 'jobs_workflow', '100000 2000 1 1'),"
+    " ('jobs', 'jobs_server', '1000000 20000 1 1 1 1 1 1 1 1'),"
+    " ('jobs', 'jobs_category', '1000000 50000 1 1 1 1 1 1 1 1'),"
+    " ('jobs', 'jobs_plugin', '1000000 150000 1 1 1 1 1 1 1 1'),"
+    " ('jobs', 'jobs_source', '1000000 250000 1 1 1 1'),"
+    " ('jobs', 'jobs_code', '1000000 300000 1 1 1'),"
+    " ('activity', 'activity_epoch', '100000 1 1'),"
+    " ('activity', 'activity_action', '100000 3000 1 1'),"
+    " ('activity', 'activity_username', '100000 5000 1 1');";
 
 static const char *const steps[STORE_FORMAT] = { step_1 };
 

@@ -155,8 +155,8 @@ static void add_order(const struct read_work *r, const struct store_query *q, st
 
     if (q->order_by == STORE_COLUMN_ID)
         (void)buf_printf(sql, " ORDER BY id%s", way);
-    else /* the row number breaks ties, so that pages never overlap */
-        (void)buf_printf(sql, " ORDER BY \"%s\"%s,rowid%s", r->row->columns[q->order_by].name, way,
+    else /* the id breaks ties, so that pages never overlap */
+        (void)buf_printf(sql, " ORDER BY \"%s\"%s,id%s", r->row->columns[q->order_by].name, way,
                          way);
     (void)buf_add_z(sql, " LIMIT ? OFFSET ?");
 }

@@ -13,8 +13,8 @@ static bool is_no_space(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-/* SQLite itself says FULL for ENOSPC only. For a quota and a size limit the errno that the file remembers
- * tells; the connection's own may be overwritten by the rollback. */
+/* SQLite itself says FULL for ENOSPC only. For a quota and a size limit the errno that the file
+ * remembers tells; the connection's own may be overwritten by the rollback. */
 static bool out_of_space(sqlite3 *h, int rc)
 {
     sqlite3_file *log = NULL;
@@ -29,8 +29,8 @@ static bool out_of_space(sqlite3 *h, int rc)
     if (sqlite3_file_control(h, "main", SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
         is_no_space(error))
         return true;
-    return sqlite3_file_control(h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
-           log->pMethods &&
+    return sqlite3_file_control(h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+           log && log->pMethods &&
            log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
            is_no_space(error);
 }

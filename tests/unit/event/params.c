@@ -224,9 +224,10 @@ static void test_params_ranges(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        if (params_in_range(str_z(cases[i].range), cases[i].v) != cases[i].in)
+        const bool in = params_in_range(str_z(cases[i].range), cases[i].v);
+        if (in != cases[i].in)
             print_error("%s: %f\n", cases[i].range, cases[i].v);
-        assert_int_equal(params_in_range(str_z(cases[i].range), cases[i].v), cases[i].in);
+        assert_int_equal(in, cases[i].in);
     }
 }
 

@@ -284,7 +284,7 @@ static void assert_plan(const struct fixture *f, const char *query, const char *
 }
 
 #define JOBS   "SELECT id,json FROM jobs WHERE "
-#define NEWEST " ORDER BY \"completed\" DESC,rowid DESC LIMIT ? OFFSET ?"
+#define NEWEST " ORDER BY \"completed\" DESC,id DESC LIMIT ? OFFSET ?"
 
 static void test_store_queries_use_indexes(void **state)
 {
@@ -307,14 +307,14 @@ static void test_store_queries_use_indexes(void **state)
                 "jobs_completed (completed>? AND completed<?)");
     assert_plan(f, "SELECT count(*) FROM jobs WHERE \"event\" = ?", "COVERING INDEX jobs_event");
     assert_plan(f,
-                "SELECT id,json FROM activity WHERE \"action\" = ? ORDER BY \"epoch\" DESC,rowid "
+                "SELECT id,json FROM activity WHERE \"action\" = ? ORDER BY \"epoch\" DESC,id "
                 "DESC LIMIT ?",
                 "activity_action (action=?)");
     assert_plan(f,
                 "SELECT id FROM revisions WHERE \"kind\" = ? AND \"object\" = ? ORDER BY "
-                "\"revision\" DESC,rowid DESC",
+                "\"revision\" DESC,id DESC",
                 "revisions_object (kind=? AND object=?)");
-    assert_plan(f, "SELECT id FROM blobs WHERE \"expires\" <= ? ORDER BY \"expires\",rowid LIMIT ?",
+    assert_plan(f, "SELECT id FROM blobs WHERE \"expires\" <= ? ORDER BY \"expires\",id LIMIT ?",
                 "blobs_expires (expires<?)");
     assert_plan(f, "DELETE FROM blobs WHERE owner=?", "blobs_owner (owner=?)");
     assert_plan(f, "DELETE FROM sessions WHERE \"username\" IS ?",
