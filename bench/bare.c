@@ -1,6 +1,7 @@
-/* The baseline: a bare libuv + llhttp server on one thread that answers every request with the same bytes, read
- * from a file at start. It parses the request fully, reads bodies, keeps connections alive, pipelines; it
- * knows no routes, rights, limits or time-outs. What a server of this kind can do at most.
+/* The baseline: a bare libuv + llhttp server on one thread that answers every request with the same
+ * bytes, read from a file at start. It parses the request fully, reads bodies, keeps connections
+ * alive, pipelines; it knows no routes, rights, limits or time-outs. What a server of this kind can
+ * do at most.
  *
  * Usage: bench_bare FILE   (prints the port) */
 #include <llhttp.h>
@@ -107,7 +108,9 @@ static int load(const char *path)
     reply = malloc(n + 256);
     if (!reply)
         return -1;
-    int head = snprintf(reply, 256, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", n);
+    int head = snprintf(
+        reply, 256,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", n);
 
     memcpy(reply + head, body, n);
     reply_n = (size_t)head + n;

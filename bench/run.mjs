@@ -13,6 +13,7 @@ const bench = join(bin, 'bench');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4);
 const JOBS = Number(process.env.BENCH_JOBS ?? 3000);
+const EVENTS = 256; // that the writers change in turn
 const only = process.argv[2] ?? '';
 const dir = mkdtempSync(join(tmpdir(), 'orrery-bench-'));
 const children = [];
@@ -82,7 +83,13 @@ async function web() {
     const get = join(dir, 'get.lua');
     const post = join(dir, 'post.lua');
     writeFileSync(get, 'wrk.headers["X-API-Key"] = os.getenv("ORRERY_API_KEY")\n');
-    writeFileSync(post, 'wrk.method = "POST"\nwrk.body = \'{"id":"bench","notes":"changed"}\'\nwrk.headers["Content-Type"] = "application/json"\nwrk.headers["X-API-Key"] = os.getenv("ORRERY_API_KEY")\n');
+    writeFileSync(post, [
+        'local headers = {["Content-Type"] = "application/json", ["X-API-Key"] = os.getenv("ORRERY_API_KEY")}',
+        'local n = 0',
+        'request = function()',
+        '  n = n + 1',
+        `  return wrk.format("POST", nil, headers, '{"id":"many' .. (n % ${EVENTS}) .. '","notes":"changed ' .. n .. '"}')`,
+        'end', ''].join('\n'));
     for (const [name, path, script] of [['read (get_event, 64 clients)', '/api/app/get_event/v1?id=bench', get], ['write (update_event, durable, 64 clients)', '/api/app/update_event/v1', post]]) {
         const ours = [], c = [], js = [], p99 = [];
         for (let i = 0; i < ROUNDS; i++) {
@@ -178,6 +185,7 @@ async function main() {
     const event = { title: 'Bench', enabled: true, category: 'general', plugin: 'shellplug', targets: ['main'], algo: 'random', triggers: [{ type: 'manual', enabled: true }], params: { script: '#!/bin/sh\necho hi\n' } };
     await api('create_event', { id: 'bench', ...event });
     await api('create_event', { id: 'trivial', ...event });
+    for (let i = 0; i < EVENTS; i++) await api('create_event', { id: `many${i}`, ...event });
     if (!only || only === 'idle') await idle(conductor, satellite);
     if (!only || only === 'web') await web();
     if (!only || only === 'jobs') await jobs();

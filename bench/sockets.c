@@ -1,8 +1,10 @@
-/* Simulated satellites: N sockets to a conductor, each joins as a server of its own, answers pings, and with
- * --samples sends one sample of about 2 KB a second. Prints "joined N" when all are in, then runs until its
- * input ends.
+/* Simulated satellites: N sockets to a conductor, each joins as a server of its own, answers pings,
+ * and with
+ * --samples sends one sample of about 2 KB a second. Prints "joined N" when all are in, then runs
+ * until its input ends.
  *
- * Usage: bench_sockets URL N SECRET_KEY [--samples]   (the key in the environment: ORRERY_secret_key) */
+ * Usage: bench_sockets URL N SECRET_KEY [--samples]   (the key in the environment:
+ * ORRERY_secret_key) */
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "http/websocket.h"
@@ -55,8 +57,11 @@ static void on_open(void *ctx, struct ws *w)
     size_t i = (size_t)(s - s->fleet->all);
 
     s->ws = w;
-    send_text(s, "{\"cmd\":\"hello\",\"data\":{\"hostname\":\"bench%zu\",\"id\":\"sbench%zu\",\"info\":{\"satellite\":\"0.1.0\","
-              "\"features\":{\"orrery\":1},\"os\":{},\"memory\":{},\"cpu\":{}}}}", i, i);
+    send_text(s,
+              "{\"cmd\":\"hello\",\"data\":{\"hostname\":\"bench%zu\",\"id\":\"sbench%zu\","
+              "\"info\":{\"satellite\":\"0.1.0\","
+              "\"features\":{\"orrery\":1},\"os\":{},\"memory\":{},\"cpu\":{}}}}",
+              i, i);
 }
 
 static void on_message(void *ctx, struct ws *w, struct str text, bool binary)
@@ -85,7 +90,8 @@ static void on_message(void *ctx, struct ws *w, struct str text, bool binary)
     } else if (kind == WIRE_ECHO) {
         struct str id = json_str(data, "id");
 
-        send_text(s, "{\"cmd\":\"echoback\",\"data\":{\"id\":\"%.*s\",\"last_ping_ms\":0}}", STR_FMT(id));
+        send_text(s, "{\"cmd\":\"echoback\",\"data\":{\"id\":\"%.*s\",\"last_ping_ms\":0}}",
+                  STR_FMT(id));
     }
 }
 
@@ -101,7 +107,9 @@ static void on_close(void *ctx, struct ws *w, int code, const struct err *err)
 
 static void start_next(struct fleet *f)
 {
-    static const struct ws_ops ops = { .on_open = on_open, .on_message = on_message, .on_close = on_close };
+    static const struct ws_ops ops = { .on_open = on_open,
+                                       .on_message = on_message,
+                                       .on_close = on_close };
     static const struct ws_config config = { .message_max = 1 << 20, .queue_max = 1 << 20 };
     struct err err = { 0 };
 
@@ -110,7 +118,8 @@ static void start_next(struct fleet *f)
     struct satellite *s = &f->all[f->started++];
 
     s->fleet = f;
-    if (ws_connect(f->loop, f->url, NULL, "bench", 60 * USEC_SEC, &config, &ops, s, &s->ws, &err) != STATUS_OK) {
+    if (ws_connect(f->loop, f->url, NULL, "bench", 60 * USEC_SEC, &config, &ops, s, &s->ws, &err) !=
+        STATUS_OK) {
         (void)fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
@@ -160,8 +169,10 @@ int main(int argc, char **argv)
     if (!f.all)
         return 1;
     (void)snprintf(f.sample, sizeof(f.sample),
-                   "{\"cmd\":\"quickmon\",\"data\":{\"mem\":{\"total\":1,\"pad\":\"%01800d\"},\"cpu\":{},\"fs\":{\"rx\":0,\"wx\":0},"
-                   "\"net\":{\"rx\":0,\"tx\":0}}}", 0);
+                   "{\"cmd\":\"quickmon\",\"data\":{\"mem\":{\"total\":1,\"pad\":\"%01800d\"},"
+                   "\"cpu\":{},\"fs\":{\"rx\":0,\"wx\":0},"
+                   "\"net\":{\"rx\":0,\"tx\":0}}}",
+                   0);
     for (int i = 0; i < AT_ONCE; i++)
         start_next(&f);
     loop_timer_start(second, USEC_SEC, USEC_SEC);

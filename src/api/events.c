@@ -251,8 +251,8 @@ static Status update_locked(struct api_call *c, yyjson_val *stored, yyjson_val *
 
 static void update_event(struct api_call *c)
 {
-    const struct def *def = api_need_def(c, DEF_EVENT, "event");
     yyjson_val *given = c->params;
+    const struct def *def = api_need_def(c, DEF_EVENT, "event");
     struct err err = { .code = STATUS_OK };
     yyjson_val *stored;
     Status st = STATUS_OK;
@@ -298,8 +298,8 @@ static void event_deleted(void *arg, Status st, const struct def *def, const str
 
 static void delete_event(struct api_call *c)
 {
-    const struct def *def = api_need_def(c, DEF_EVENT, "event");
     const struct actor by = api_actor(c);
+    const struct def *def = api_need_def(c, DEF_EVENT, "event");
     struct err err = { .code = STATUS_OK };
     size_t n;
     Status st;

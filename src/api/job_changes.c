@@ -121,8 +121,8 @@ static void update_job(struct api_call *c)
 static void record_for_delete(void *arg, const struct store_result *res)
 {
     struct api_call *c = arg;
-    yyjson_val *record = api_found_record(c, res, "job", "Failed to locate job");
     const struct str id = json_str(c->params, "id");
+    yyjson_val *record = api_found_record(c, res, "job", "Failed to locate job");
     struct store_tx *tx;
     struct err err = { .code = STATUS_OK };
     Status st;
@@ -203,9 +203,9 @@ static void put_without(struct json_writer *w, yyjson_val *record, const struct 
 static void record_for_file(void *arg, const struct store_result *res)
 {
     struct api_call *c = arg;
-    yyjson_val *record = api_found_record(c, res, "job", "Failed to locate job");
     const struct str id = json_str(c->params, "id");
     struct file_search s = { .path = api_param_text(c, "path") };
+    yyjson_val *record = api_found_record(c, res, "job", "Failed to locate job");
     AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     struct store_tx *tx;

@@ -68,16 +68,20 @@ static bool make_pretty(struct buf *out)
 
 void api_reply_end(struct api_call *c, struct json_writer *w, struct buf *out)
 {
+    struct buf reply;
+
     json_end(w);
-    if (out->failed) {
-        buf_done(out);
+    reply = *out;
+    *out = (struct buf){ 0 }; /* it may lie in the arena, which goes with the reply */
+    if (reply.failed) {
+        buf_done(&reply);
         api_error(c, "api", "The reply is too big.");
         return;
     }
     if (c->pretty)
-        (void)make_pretty(out);
-    http_reply_buf(c->req, 200, JSON_TYPE, out);
-    buf_done(out);
+        (void)make_pretty(&reply);
+    http_reply_buf(c->req, 200, JSON_TYPE, &reply);
+    buf_done(&reply);
 }
 
 void api_reply_ok(struct api_call *c)

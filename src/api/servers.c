@@ -129,8 +129,8 @@ static bool need_groups(struct api_call *c, yyjson_val *groups)
 
 static void update_server(struct api_call *c)
 {
-    const struct fleet_server *s = need_server(c, "notfound");
     yyjson_val *groups = json_get(c->params, "groups");
+    const struct fleet_server *s = need_server(c, "notfound");
     struct err err = { .code = STATUS_OK };
     Status st;
 
@@ -187,8 +187,8 @@ void api_server_left(struct api *a, struct str id)
 
 static void delete_server(struct api_call *c)
 {
-    const struct fleet_server *s = need_server(c, "server");
     const bool history = json_truthy(json_get(c->params, "history"));
+    const struct fleet_server *s = need_server(c, "server");
     struct err err = { .code = STATUS_OK };
     AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;

@@ -57,8 +57,7 @@ static const char locked[] = "The account is locked out. Please reset the passwo
 
 void logins_abandon(struct auth *a)
 {
-    LIST_EACH_SAFE(it, &a->logins)
-    {
+    LIST_EACH_SAFE (it, &a->logins) {
         struct login *l = CONTAINER_OF(it, struct login, link);
 
         l->auth = NULL;

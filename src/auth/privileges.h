@@ -55,15 +55,15 @@
     X(BULK_EXPORT, "bulk_export", "Bulk Export")
 
 enum privilege {
-    PRIV_NONE,      /* rows that any valid user or key may call */
-    PRIV_PUBLIC,    /* rows that need no credential at all */
+    PRIV_NONE,   /* rows that any valid user or key may call */
+    PRIV_PUBLIC, /* rows that need no credential at all */
 #define X(name, key, title) PRIV_##name,
     PRIVILEGES(X)
 #undef X
-    PRIV_COUNT
+        PRIV_COUNT
 };
 
-const char *privilege_key(enum privilege p);     /* "" for NONE and PUBLIC */
+const char *privilege_key(enum privilege p); /* "" for NONE and PUBLIC */
 const char *privilege_title(enum privilege p);
 bool privilege_find(struct str key, enum privilege *ret);
 

@@ -1,6 +1,6 @@
-/* The command line client. One row a subcommand (main.c); each calls the API through client.c and prints a table for
- * people or, with --json, the reply itself for scripts. Exit codes: 0 fine, 1 failed, 2 usage; `run --follow`
- * and `log -f` end with the job's own code. */
+/* The command line client. One row a subcommand (main.c); each calls the API through client.c and
+ * prints a table for people or, with --json, the reply itself for scripts. Exit codes: 0 fine, 1
+ * failed, 2 usage; `run --follow` and `log -f` end with the job's own code. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -16,10 +16,10 @@
 struct client;
 
 struct cli {
-    struct arena *arena;       /* lives as long as the process */
+    struct arena *arena; /* lives as long as the process */
     struct client *client;
-    bool json;                 /* --json */
-    int argc;                  /* what stands behind the subcommand */
+    bool json; /* --json */
+    int argc;  /* what stands behind the subcommand */
     char **argv;
 };
 
@@ -36,16 +36,18 @@ void client_close(struct client *c);
 Status client_store(struct arena *a, const char *url, struct str key, struct err *err) MUST_USE;
 void client_set(struct client *c, const char *url, struct str key);
 
-/* POST /api/app/NAME/v1 with the body; *ret_reply is the parsed object in the arena. A code other than 0 is an
- * error with the description as its text and the code in err->at. */
+/* POST /api/app/NAME/v1 with the body; *ret_reply is the parsed object in the arena. A code other
+ * than 0 is an error with the description as its text and the code in err->at. */
 Status client_call(struct client *c, const char *name, struct str body, yyjson_val **ret_reply,
                    struct str *ret_text, struct err *err) MUST_USE;
 /* The same as multipart: body in the field `json`, files in file1, file2 ... */
-Status client_upload(struct client *c, const char *name, struct str body, const struct cli_file *files, size_t n,
-                     yyjson_val **ret_reply, struct str *ret_text, struct err *err) MUST_USE;
+Status client_upload(struct client *c, const char *name, struct str body,
+                     const struct cli_file *files, size_t n, yyjson_val **ret_reply,
+                     struct str *ret_text, struct err *err) MUST_USE;
 /* GET of a path below the URL; bytes go to fn. from > 0: Range. *ret_code is the HTTP status. */
-Status client_get(struct client *c, const char *path, uint64_t from, size_t (*fn)(void *arg, const char *p, size_t n),
-                  void *arg, long *ret_code, struct err *err) MUST_USE;
+Status client_get(struct client *c, const char *path, uint64_t from,
+                  size_t (*fn)(void *arg, const char *p, size_t n), void *arg, long *ret_code,
+                  struct err *err) MUST_USE;
 
 /* table.c: rows of text, columns as wide as they must be, cut to the terminal. */
 struct table;
@@ -57,7 +59,7 @@ struct str show_time(struct arena *a, double epoch);
 struct str show_elapsed(struct arena *a, double seconds);
 struct str show_size(struct arena *a, double bytes);
 struct str show_code(struct arena *a, yyjson_val *job);
-struct str show_text(struct arena *a, yyjson_val *v);   /* control characters made visible */
+struct str show_text(struct arena *a, yyjson_val *v); /* control characters made visible */
 
 /* follow.c: prints the log as it grows until the job ends. Its exit code, or 1. */
 int follow_job(struct cli *c, struct str id, bool quiet);
@@ -84,11 +86,12 @@ struct cli_row {
     int (*fn)(struct cli *c);
 };
 const struct cli_row *cli_rows(size_t *ret_n);
-int cli_usage(const char *name);                        /* 2 */
-int cli_fail(const struct err *err);                    /* 1, the text on stderr */
+int cli_usage(const char *name);     /* 2 */
+int cli_fail(const struct err *err); /* 1, the text on stderr */
 /* The next argument that is no flag, NULL at the end; flags are left to cli_flag. */
 const char *cli_arg(struct cli *c, int n);
-bool cli_flag(struct cli *c, const char *name);         /* takes it out */
-const char *cli_option(struct cli *c, const char *name);/* takes it and its value out; NULL when absent */
+bool cli_flag(struct cli *c, const char *name); /* takes it out */
+const char *cli_option(struct cli *c,
+                       const char *name); /* takes it and its value out; NULL when absent */
 
 #endif

@@ -1,4 +1,5 @@
-/* The connection to the API on libcurl, and the stored URL and key. The key never appears in argv or messages. */
+/* The connection to the API on libcurl, and the stored URL and key. The key never appears in argv
+ * or messages. */
 #include "cli/cli.h"
 
 #include "base/file.h"
@@ -13,7 +14,7 @@
 struct client {
     struct arena *arena;
     CURL *curl;
-    const char *url;          /* without a trailing slash */
+    const char *url; /* without a trailing slash */
     struct curl_slist *headers;
     char error[CURL_ERROR_SIZE];
 };
@@ -60,7 +61,8 @@ static Status load(struct client *c, struct err *err)
     if (st == STATUS_OK)
         st = json_parse_in(c->arena, arena_dup(c->arena, buf_str(&text)), CONFIG_MAX, &root, err);
     if (st != STATUS_OK)
-        return err_set(err, STATUS_INVALID, NULL, "No server is known: run `orrery login URL` first.");
+        return err_set(err, STATUS_INVALID, NULL,
+                       "No server is known: run `orrery login URL` first.");
     client_set(c, url && *url ? url : arena_dup_z(c->arena, json_str(root, "url")),
                key && *key ? str_z(key) : json_str(root, "api_key"));
     return STATUS_OK;
@@ -139,12 +141,13 @@ static Status perform(struct client *c, struct err *err)
 
     if (rc == CURLE_OK)
         return STATUS_OK;
-    return err_set(err, STATUS_IO, NULL, "%s: %s", c->url, c->error[0] ? c->error : curl_easy_strerror(rc));
+    return err_set(err, STATUS_IO, NULL, "%s: %s", c->url,
+                   c->error[0] ? c->error : curl_easy_strerror(rc));
 }
 
 /* A parsed reply; a code that is not 0 becomes an error. */
-static Status judge(struct client *c, struct buf *text, yyjson_val **ret_reply, struct str *ret_text,
-                    struct err *err)
+static Status judge(struct client *c, struct buf *text, yyjson_val **ret_reply,
+                    struct str *ret_text, struct err *err)
 {
     struct str copy = arena_dup(c->arena, buf_str(text));
     yyjson_val *reply = NULL;
@@ -153,7 +156,8 @@ static Status judge(struct client *c, struct buf *text, yyjson_val **ret_reply, 
 
     (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &http);
     if (!copy.p || json_parse_in(c->arena, copy, CLI_REPLY_MAX, &reply, NULL) != STATUS_OK)
-        return err_set(err, STATUS_INVALID, NULL, "The server answered HTTP %ld and no JSON.", http);
+        return err_set(err, STATUS_INVALID, NULL, "The server answered HTTP %ld and no JSON.",
+                       http);
     code = json_get(reply, "code");
     if (ret_text)
         *ret_text = copy;
@@ -189,8 +193,9 @@ Status client_call(struct client *c, const char *name, struct str body, yyjson_v
     return st == STATUS_OK ? judge(c, &text, ret_reply, ret_text, err) : st;
 }
 
-Status client_upload(struct client *c, const char *name, struct str body, const struct cli_file *files, size_t n,
-                     yyjson_val **ret_reply, struct str *ret_text, struct err *err)
+Status client_upload(struct client *c, const char *name, struct str body,
+                     const struct cli_file *files, size_t n, yyjson_val **ret_reply,
+                     struct str *ret_text, struct err *err)
 {
     struct str url = arena_printf(c->arena, "%s/api/app/%s/v1", c->url, name);
     AUTO_BUF struct buf text = { 0 };
@@ -226,7 +231,7 @@ struct get_sink {
     CURL *curl;
     size_t (*fn)(void *arg, const char *p, size_t n);
     void *arg;
-    uint64_t skip;      /* a server that ignores Range sends the beginning again */
+    uint64_t skip; /* a server that ignores Range sends the beginning again */
 };
 
 /* The body of an error page is not part of the log. */
@@ -247,8 +252,9 @@ static size_t take_bytes(char *p, size_t size, size_t n, void *arg)
     return sink->fn(sink->arg, p, size * n);
 }
 
-Status client_get(struct client *c, const char *path, uint64_t from, size_t (*fn)(void *arg, const char *p, size_t n),
-                  void *arg, long *ret_code, struct err *err)
+Status client_get(struct client *c, const char *path, uint64_t from,
+                  size_t (*fn)(void *arg, const char *p, size_t n), void *arg, long *ret_code,
+                  struct err *err)
 {
     struct str url = arena_printf(c->arena, "%s%s", c->url, path);
     struct get_sink sink = { .curl = c->curl, .fn = fn, .arg = arg, .skip = from };

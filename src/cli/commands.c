@@ -42,8 +42,8 @@ int cmd_login(struct cli *c)
     struct str key;
     struct err err = { 0 };
 
-    if (!url || c->argc != 1 || (!str_starts(str_z(url), STR("http://")) &&
-                                 !str_starts(str_z(url), STR("https://"))))
+    if (!url || c->argc != 1 ||
+        (!str_starts(str_z(url), STR("http://")) && !str_starts(str_z(url), STR("https://"))))
         return cli_usage("login");
     buf_init(&text, KEY_MAX * 128);
     if (env && *env) {
@@ -56,14 +56,16 @@ int cmd_login(struct cli *c)
         key = str_trim(buf_str(&text));
     }
     if (!key.n || key.n > KEY_MAX || str_find_char(key, '\n') < key.n) {
-        (void)err_set(&err, STATUS_INVALID, NULL, "There was no API key in ORRERY_API_KEY or standard input.");
+        (void)err_set(&err, STATUS_INVALID, NULL,
+                      "There was no API key in ORRERY_API_KEY or standard input.");
         return cli_fail(&err);
     }
     /* The key is tried before it is stored. */
     if (client_open(c->arena, &c->client, NULL) != STATUS_OK)
         return 1;
     client_set(c->client, url, key);
-    if (client_call(c->client, "get_active_jobs", STR("{\"limit\":1}"), NULL, NULL, &err) != STATUS_OK)
+    if (client_call(c->client, "get_active_jobs", STR("{\"limit\":1}"), NULL, NULL, &err) !=
+        STATUS_OK)
         return cli_fail(&err);
     if (client_store(c->arena, url, key, &err) != STATUS_OK)
         return cli_fail(&err);
@@ -100,7 +102,8 @@ int cmd_api(struct cli *c)
     return st == STATUS_OK ? 0 : reply.n ? 1 : cli_fail(&err);
 }
 
-static int list(struct cli *c, const char *call, struct str body, yyjson_val **ret_rows, struct str *ret_text)
+static int list(struct cli *c, const char *call, struct str body, yyjson_val **ret_rows,
+                struct str *ret_text)
 {
     yyjson_val *reply = NULL;
     struct err err = { 0 };
@@ -125,12 +128,13 @@ int cmd_events(struct cli *c)
         return code;
     if (c->json)
         return print_json(text);
-    yyjson_arr_foreach(rows, i, max, row) {
+    yyjson_arr_foreach (rows, i, max, row) {
         const struct str cells[] = { show_text(c->arena, json_get(row, "id")),
                                      show_text(c->arena, json_get(row, "title")),
                                      show_text(c->arena, json_get(row, "category")),
                                      show_text(c->arena, json_get(row, "plugin")),
-                                     json_truthy(json_get(row, "enabled")) ? STR("yes") : STR("no") };
+                                     json_truthy(json_get(row, "enabled")) ? STR("yes")
+                                                                           : STR("no") };
 
         table_row(t, cells);
     }
@@ -146,21 +150,23 @@ int cmd_servers(struct cli *c)
     struct str text = STR_NONE;
     size_t i, max;
     yyjson_val *row;
-    int code = c->argc ? cli_usage("servers") : list(c, "get_active_servers", STR("{}"), &rows, &text);
+    int code =
+        c->argc ? cli_usage("servers") : list(c, "get_active_servers", STR("{}"), &rows, &text);
 
     if (code)
         return code;
     if (c->json)
         return print_json(text);
-    yyjson_arr_foreach(rows, i, max, row) {
+    yyjson_arr_foreach (rows, i, max, row) {
         struct str groups = STR("");
         size_t k, kmax;
         yyjson_val *group;
 
-        yyjson_arr_foreach(json_get(row, "groups"), k, kmax, group) {
+        yyjson_arr_foreach (json_get(row, "groups"), k, kmax, group) {
             struct str name = show_text(c->arena, group);
 
-            groups = arena_printf(c->arena, "%.*s%s%.*s", STR_FMT(groups), groups.n ? "," : "", STR_FMT(name));
+            groups = arena_printf(c->arena, "%.*s%s%.*s", STR_FMT(groups), groups.n ? "," : "",
+                                  STR_FMT(name));
         }
         const struct str cells[] = { show_text(c->arena, json_get(row, "id")),
                                      show_text(c->arena, json_get(row, "hostname")),
@@ -185,7 +191,8 @@ static void job_row(struct cli *c, struct table *t, yyjson_val *job)
         show_text(c->arena, json_get(job, "server")),
         show_code(c->arena, job),
         show_time(c->arena, started),
-        json_get(job, "elapsed") ? show_elapsed(c->arena, json_double(job, "elapsed", 0)) : STR("-"),
+        json_get(job, "elapsed") ? show_elapsed(c->arena, json_double(job, "elapsed", 0))
+                                 : STR("-"),
         show_text(c->arena, json_get(job, "description")),
     };
 
@@ -194,7 +201,8 @@ static void job_row(struct cli *c, struct table *t, yyjson_val *job)
 
 int cmd_jobs(struct cli *c)
 {
-    static const char *const titles[] = { "ID", "EVENT", "SERVER", "RESULT", "STARTED (UTC)", "ELAPSED",
+    static const char *const titles[] = { "ID",         "EVENT",         "SERVER",
+                                          "RESULT",     "STARTED (UTC)", "ELAPSED",
                                           "DESCRIPTION" };
     struct table *t = table_new(c->arena, titles, COUNT_OF(titles));
     const char *event = cli_option(c, "--event");
@@ -225,9 +233,9 @@ int cmd_jobs(struct cli *c)
         printf("{\"active\":%.*s,\n\"finished\":%.*s}\n", STR_FMT(live_text), STR_FMT(done_text));
         return 0;
     }
-    yyjson_arr_foreach(live, i, max, row)
+    yyjson_arr_foreach (live, i, max, row)
         job_row(c, t, row);
-    yyjson_arr_foreach(done, i, max, row)
+    yyjson_arr_foreach (done, i, max, row)
         job_row(c, t, row);
     table_print(t);
     return 0;
@@ -238,7 +246,7 @@ static void print_files(struct cli *c, yyjson_val *files)
     size_t i, max;
     yyjson_val *file;
 
-    yyjson_arr_foreach(files, i, max, file) {
+    yyjson_arr_foreach (files, i, max, file) {
         struct str name = show_text(c->arena, json_get(file, "filename"));
         struct str size = show_size(c->arena, json_double(file, "size", 0));
         struct str path = show_text(c->arena, json_get(file, "path"));
@@ -249,8 +257,9 @@ static void print_files(struct cli *c, yyjson_val *files)
 
 int cmd_job(struct cli *c)
 {
-    static const char *const keys[] = { "id",     "event",  "event_title", "category", "plugin", "server",
-                                        "source", "username", "state",     "label",    "description" };
+    static const char *const keys[] = { "id",     "event",  "event_title", "category",
+                                        "plugin", "server", "source",      "username",
+                                        "state",  "label",  "description" };
     const char *id = cli_arg(c, 0);
     yyjson_val *reply = NULL;
     yyjson_val *job, *row;
@@ -260,8 +269,8 @@ int cmd_job(struct cli *c)
 
     if (!id || c->argc != 1 || !str_is_id(str_z(id)))
         return cli_usage("job");
-    if (client_call(c->client, "get_job", arena_printf(c->arena, "{\"id\":\"%s\"}", id), &reply, &text, &err) !=
-        STATUS_OK)
+    if (client_call(c->client, "get_job", arena_printf(c->arena, "{\"id\":\"%s\"}", id), &reply,
+                    &text, &err) != STATUS_OK)
         return cli_fail(&err);
     if (c->json)
         return print_json(text);
@@ -276,10 +285,10 @@ int cmd_job(struct cli *c)
     struct str started = show_time(c->arena, json_double(job, "started", 0));
     struct str elapsed = show_elapsed(c->arena, json_double(job, "elapsed", -1));
 
-    printf("%-12s %.*s\n%-12s %.*s\n%-12s %.*s\n", "result", STR_FMT(result), "started", STR_FMT(started),
-           "elapsed", STR_FMT(elapsed));
+    printf("%-12s %.*s\n%-12s %.*s\n%-12s %.*s\n", "result", STR_FMT(result), "started",
+           STR_FMT(started), "elapsed", STR_FMT(elapsed));
     print_files(c, json_get(job, "files"));
-    yyjson_arr_foreach(json_get(job, "activity"), i, max, row) {
+    yyjson_arr_foreach (json_get(job, "activity"), i, max, row) {
         struct str at = show_time(c->arena, json_double(row, "epoch", 0));
         struct str msg = show_text(c->arena, json_get(row, "msg"));
 
@@ -307,9 +316,10 @@ int cmd_log(struct cli *c)
         return cli_usage("log");
     if (follow)
         return follow_job(c, str_z(id), true);
-    if (client_call(c->client, "get_job",
-                    arena_printf(c->arena, "{\"id\":\"%s\",\"remove\":\"output,activity,input,data\"}", id),
-                    &reply, NULL, &err) != STATUS_OK)
+    if (client_call(
+            c->client, "get_job",
+            arena_printf(c->arena, "{\"id\":\"%s\",\"remove\":\"output,activity,input,data\"}", id),
+            &reply, NULL, &err) != STATUS_OK)
         return cli_fail(&err);
     if (json_bool(json_get(reply, "job"), "final", false)) {
         path = arena_printf(c->arena, "/api/app/get_job_log/v1?id=%s", id);
@@ -330,8 +340,8 @@ int cmd_abort(struct cli *c)
 
     if (!id || c->argc != 1 || !str_is_id(str_z(id)))
         return cli_usage("abort");
-    if (client_call(c->client, "abort_job", arena_printf(c->arena, "{\"id\":\"%s\"}", id), NULL, NULL, &err) !=
-        STATUS_OK)
+    if (client_call(c->client, "abort_job", arena_printf(c->arena, "{\"id\":\"%s\"}", id), NULL,
+                    NULL, &err) != STATUS_OK)
         return cli_fail(&err);
     return 0;
 }
@@ -343,15 +353,19 @@ int cmd_completion(struct cli *c)
 
     if (c->argc != 1 || strcmp(c->argv[0], "bash") != 0)
         return cli_usage("completion");
-    printf("_orrery() {\n  local cur=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-           "    COMPREPLY=($(compgen -W \"");
+    printf(
+        "_orrery() {\n  local cur=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+        "    COMPREPLY=($(compgen -W \"");
     for (size_t i = 0; i < n; i++)
         printf("%s%s", i ? " " : "", rows[i].name);
     printf("\" -- \"$cur\"))\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n"
-           "  run)\n    case $cur in\n    -*) COMPREPLY=($(compgen -W '--param --file --follow --json' -- \"$cur\")) ;;\n"
-           "    *) COMPREPLY=($(compgen -W \"$(orrery events 2>/dev/null | awk 'NR>1{print $1}')\" -- \"$cur\")) ;;\n"
+           "  run)\n    case $cur in\n    -*) COMPREPLY=($(compgen -W '--param --file --follow "
+           "--json' -- \"$cur\")) ;;\n"
+           "    *) COMPREPLY=($(compgen -W \"$(orrery events 2>/dev/null | awk 'NR>1{print $1}')\" "
+           "-- \"$cur\")) ;;\n"
            "    esac ;;\n"
-           "  job|log|abort)\n    COMPREPLY=($(compgen -W \"$(orrery jobs 2>/dev/null | awk 'NR>1{print $1}')\""
+           "  job|log|abort)\n    COMPREPLY=($(compgen -W \"$(orrery jobs 2>/dev/null | awk "
+           "'NR>1{print $1}')\""
            " -- \"$cur\")) ;;\n"
            "  esac\n  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n}\n"
            "complete -F _orrery orrery\n");

@@ -1,5 +1,6 @@
-/* Following a job: its log is fetched from where we are, a few times a second, until the record says how it
- * ended; then the rest comes from the stored log, so that not a byte is missing or double. */
+/* Following a job: its log is fetched from where we are, a few times a second, until the record
+ * says how it ended; then the rest comes from the stored log, so that not a byte is missing or
+ * double. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -9,8 +10,8 @@
 #define FOLLOW_POLL_NSEC 200000000L
 
 struct sink {
-    uint64_t seen;     /* bytes of the log printed */
-    uint64_t skip;     /* of a whole log: what was printed already */
+    uint64_t seen; /* bytes of the log printed */
+    uint64_t skip; /* of a whole log: what was printed already */
 };
 
 static size_t print_bytes(void *arg, const char *p, size_t n)
@@ -48,10 +49,11 @@ static void wait_a_moment(void)
 static Status fetch_job(struct cli *c, struct str id, yyjson_val **ret_job, struct str *ret_token,
                         struct err *err)
 {
-    struct str body = arena_printf(c->arena,
-                                   "{\"id\":\"%.*s\",\"remove\":\"activity,input,data,files,timelines,"
-                                   "output,procs,conns\"}",
-                                   STR_FMT(id));
+    struct str body =
+        arena_printf(c->arena,
+                     "{\"id\":\"%.*s\",\"remove\":\"activity,input,data,files,timelines,"
+                     "output,procs,conns\"}",
+                     STR_FMT(id));
     yyjson_val *reply = NULL;
     Status st = client_call(c->client, "get_job", body, &reply, NULL, err);
 
@@ -68,8 +70,8 @@ static void print_ending(struct cli *c, struct str id, yyjson_val *job)
     struct str why = show_text(c->arena, json_get(job, "description"));
     struct str elapsed = show_elapsed(c->arena, json_double(job, "elapsed", 0));
 
-    (void)fprintf(stderr, "job %.*s: %.*s in %.*s%s%.*s\n", STR_FMT(id), STR_FMT(code), STR_FMT(elapsed),
-                  why.n ? ": " : "", STR_FMT(why));
+    (void)fprintf(stderr, "job %.*s: %.*s in %.*s%s%.*s\n", STR_FMT(id), STR_FMT(code),
+                  STR_FMT(elapsed), why.n ? ": " : "", STR_FMT(why));
 }
 
 int follow_job(struct cli *c, struct str id, bool quiet)

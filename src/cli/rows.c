@@ -6,18 +6,19 @@
 
 static const struct cli_row rows[] = {
     { "abort", "ID", "End a running job.", true, cmd_abort },
-    { "api", "NAME [JSON | @FILE | -]", "Call the API directly and print its reply.", true, cmd_api },
+    { "api", "NAME [JSON | @FILE | -]", "Call the API directly and print its reply.", true,
+      cmd_api },
     { "completion", "bash", "Print a completion script: source <(orrery completion bash).", false,
       cmd_completion },
     { "events", "[--json]", "List events.", true, cmd_events },
     { "job", "ID [--json]", "Show one job.", true, cmd_job },
-    { "jobs", "[--event EVENT] [--limit N] [--json]", "List running jobs and the latest finished ones.", true,
-      cmd_jobs },
+    { "jobs", "[--event EVENT] [--limit N] [--json]",
+      "List running jobs and the latest finished ones.", true, cmd_jobs },
     { "log", "ID [-f]", "Print a job's log; -f follows it until the job ends.", true, cmd_log },
-    { "login", "URL", "Store the server and an API key (from ORRERY_API_KEY or standard input).", false,
-      cmd_login },
-    { "run", "EVENT [--param K=V]... [--file F]... [--follow] [--json]", "Run an event, by id or title.", true,
-      cmd_run },
+    { "login", "URL", "Store the server and an API key (from ORRERY_API_KEY or standard input).",
+      false, cmd_login },
+    { "run", "EVENT [--param K=V]... [--file F]... [--follow] [--json]",
+      "Run an event, by id or title.", true, cmd_run },
     { "servers", "[--json]", "List online servers.", true, cmd_servers },
 };
 
@@ -40,7 +41,9 @@ int cli_usage(const char *name)
     (void)fputs("Usage: orrery COMMAND [ARGUMENTS] [--json]\n\n", out);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         (void)fprintf(out, "  %-10s %-42s %s\n", rows[i].name, rows[i].usage, rows[i].doc);
-    (void)fputs("\nThe server and the key come from ORRERY_URL and ORRERY_API_KEY, or from `orrery login`.\n", out);
+    (void)fputs("\nThe server and the key come from ORRERY_URL and ORRERY_API_KEY, or from `orrery "
+                "login`.\n",
+                out);
     return 2;
 }
 

@@ -32,7 +32,8 @@ static bool parse(struct cli *c, struct run *r)
     return r->event && c->argc == 1 && r->event[0] != '-';
 }
 
-/* A value that is a JSON number, true, false, array or object goes as that, everything else as a text. */
+/* A value that is a JSON number, true, false, array or object goes as that, everything else as a
+ * text. */
 static void put_param(struct json_writer *w, struct arena *a, const char *param)
 {
     struct str text = str_z(param);
@@ -71,7 +72,8 @@ static Status start(struct cli *c, const struct run *r, bool by_title, yyjson_va
     struct str body = run_body(c, r, by_title);
 
     if (r->n_files)
-        return client_upload(c->client, "run_event", body, r->files, r->n_files, ret_reply, ret_text, err);
+        return client_upload(c->client, "run_event", body, r->files, r->n_files, ret_reply,
+                             ret_text, err);
     return client_call(c->client, "run_event", body, ret_reply, ret_text, err);
 }
 
@@ -83,8 +85,8 @@ static bool is_event_id(struct cli *c, const char *event)
 
     if (!str_is_id(str_z(event)))
         return false;
-    return client_call(c->client, "get_event", arena_printf(c->arena, "{\"id\":\"%s\"}", event), &reply, NULL,
-                       &err) == STATUS_OK;
+    return client_call(c->client, "get_event", arena_printf(c->arena, "{\"id\":\"%s\"}", event),
+                       &reply, NULL, &err) == STATUS_OK;
 }
 
 int cmd_run(struct cli *c)

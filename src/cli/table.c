@@ -1,4 +1,5 @@
-/* Tables for people: columns as wide as their widest cell, the last one cut to the terminal's width. */
+/* Tables for people: columns as wide as their widest cell, the last one cut to the terminal's
+ * width. */
 #include "cli/cli.h"
 
 #include "base/clock.h"

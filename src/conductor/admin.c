@@ -1,5 +1,6 @@
-/* One row a command. A command collects its work in a struct admin_call that lives until admin_reply; offline the
- * call runs on a loop of its own over the opened store, online on the conductor's. */
+/* One row a command. A command collects its work in a struct admin_call that lives until
+ * admin_reply; offline the call runs on a loop of its own over the opened store, online on the
+ * conductor's. */
 #include "conductor/admin.h"
 
 #include "base/log.h"
@@ -19,9 +20,9 @@ struct admin_call {
     struct arena *arena;
     const struct str *args;
     size_t n_args;
-    struct buf out;              /* what the person reads */
+    struct buf out; /* what the person reads */
     int exit_code;
-    char plain[44];              /* a fresh key or password, wiped after the reply */
+    char plain[44]; /* a fresh key or password, wiped after the reply */
     void (*reply)(struct admin_call *c);
     void *user;
 };
@@ -30,7 +31,8 @@ struct admin_row {
     const char *name;
     const char *usage;
     const char *doc;
-    Status (*fn)(struct admin_call *c, struct err *err); /* OK: it will reply; else the text is the reply */
+    Status (*fn)(struct admin_call *c,
+                 struct err *err); /* OK: it will reply; else the text is the reply */
 };
 
 /* The value behind --name, .p NULL when absent. */
@@ -127,12 +129,14 @@ static Status create_api_key(struct admin_call *c, struct err *err)
         if (!part.n)
             continue;
         if (!privilege_find(part, &p))
-            return err_set(err, STATUS_INVALID, "privileges", "Unknown privilege: %.*s", STR_FMT(part));
+            return err_set(err, STATUS_INVALID, "privileges", "Unknown privilege: %.*s",
+                           STR_FMT(part));
         json_put_bool(&j, privilege_key(p), true);
     }
     json_end(&j);
     json_end(&j);
-    st = json_parse_in(c->arena, arena_dup(c->arena, buf_str(&text)), ADMIN_REQUEST_MAX, &given, err);
+    st = json_parse_in(c->arena, arena_dup(c->arena, buf_str(&text)), ADMIN_REQUEST_MAX, &given,
+                       err);
     if (st == STATUS_OK)
         st = buf_printf(&c->out, "%s\n", c->plain);
     if (st == STATUS_OK)
@@ -159,15 +163,17 @@ static Status reset_password(struct admin_call *c, struct err *err)
     st = password_hash(str_z(c->plain), hash, err);
     if (st != STATUS_OK)
         return st;
-    text = arena_printf(c->arena,
-                        "{\"id\":\"%s\",\"password\":\"%s\",\"active\":true,\"force_password_reset\":0,"
-                        "\"fl_count\":0,\"fl_date_code\":0}",
-                        def->id.z, hash);
+    text = arena_printf(
+        c->arena,
+        "{\"id\":\"%s\",\"password\":\"%s\",\"active\":true,\"force_password_reset\":0,"
+        "\"fl_count\":0,\"fl_date_code\":0}",
+        def->id.z, hash);
     st = json_parse_in(c->arena, text, ADMIN_REQUEST_MAX, &given, err);
     if (st == STATUS_OK)
         st = buf_printf(&c->out, "%s\n", c->plain);
     if (st == STATUS_OK)
-        st = defs_update(w->defs, DEF_USER, given, &shell_actor, loop_now_wall(w->loop), defs_changed, c, err);
+        st = defs_update(w->defs, DEF_USER, given, &shell_actor, loop_now_wall(w->loop),
+                         defs_changed, c, err);
     return st;
 }
 
@@ -175,8 +181,8 @@ static Status satellite_token(struct admin_call *c, struct err *err)
 {
     struct world *w = c->world;
     char token[65];
-    Status st = fleet_make_token(w->fleet, loop_now_wall(w->loop) + USEC_DAY, STR_NONE, token, store_changed, c,
-                                 err);
+    Status st = fleet_make_token(w->fleet, loop_now_wall(w->loop) + USEC_DAY, STR_NONE, token,
+                                 store_changed, c, err);
 
     (void)buf_printf(&c->out, "%s\n", token);
     return st;
@@ -188,8 +194,11 @@ static Status check(struct admin_call *c, struct err *err)
 
     (void)err;
     store_health(c->world->store, &h);
-    (void)buf_printf(&c->out, "store: %s, %s, %lld bytes\n", h.writable ? "writable" : "NOT WRITABLE",
-                     !h.checked ? "still being checked" : h.sound ? "sound" : "DAMAGED",
+    (void)buf_printf(&c->out, "store: %s, %s, %lld bytes\n",
+                     h.writable ? "writable" : "NOT WRITABLE",
+                     !h.checked ? "still being checked"
+                     : h.sound  ? "sound"
+                                : "DAMAGED",
                      (long long)h.bytes);
     if (h.problem[0])
         (void)buf_printf(&c->out, "problem: %s\n", h.problem);
@@ -256,16 +265,20 @@ static Status backup(struct admin_call *c, struct err *err)
 static const struct admin_row admin_rows[] = {
     { "backup", "FILE", "Copy the database to FILE, consistently, while running.", backup },
     { "check", "", "Tell the state of the store.", check },
-    { "create-api-key", "--title T [--privileges a,b]", "Make an API key and print it once.", create_api_key },
-    { "reset-password", "USER", "Give USER a new random password and print it once.", reset_password },
-    { "satellite-token", "", "Make a token for enrolling satellites, good for a day.", satellite_token },
+    { "create-api-key", "--title T [--privileges a,b]", "Make an API key and print it once.",
+      create_api_key },
+    { "reset-password", "USER", "Give USER a new random password and print it once.",
+      reset_password },
+    { "satellite-token", "", "Make a token for enrolling satellites, good for a day.",
+      satellite_token },
 };
 
 void admin_usage(void)
 {
     for (size_t i = 0; i < COUNT_OF(admin_rows); i++)
         printf("  %-16s %-30s %s\n", admin_rows[i].name, admin_rows[i].usage, admin_rows[i].doc);
-    printf("  %-16s %-30s %s\n", "restore", "FILE", "Put a backup in place of the database (stopped only).");
+    printf("  %-16s %-30s %s\n", "restore", "FILE",
+           "Put a backup in place of the database (stopped only).");
 }
 
 static void admin_run(struct admin_call *c)
@@ -323,15 +336,15 @@ static Status parse_args(struct admin_call *c, struct str json, struct err *err)
         return st;
     if (!args || !yyjson_is_arr(list) || yyjson_arr_size(list) > ADMIN_ARGS_MAX)
         return err_set(err, STATUS_INVALID, NULL, "Too many arguments.");
-    yyjson_arr_foreach(list, i, max, item)
+    yyjson_arr_foreach (list, i, max, item)
         args[i] = json_val_str(item);
     c->args = args;
     c->n_args = yyjson_arr_size(list);
     return STATUS_OK;
 }
 
-/* ---- the running conductor: one request a connection: a JSON array, a newline; the reply is the exit code,
- * a newline and the text, then the end. ---- */
+/* ---- the running conductor: one request a connection: a JSON array, a newline; the reply is the
+ * exit code, a newline and the text, then the end. ---- */
 
 struct control {
     uv_pipe_t pipe;
@@ -472,7 +485,8 @@ Status admin_listen(struct world *w, struct err *err)
     (void)umask(old);
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&ctl->pipe, 16, control_accept);
-    if (rc != 0) /* a very long home, or a file system without sockets: the shell then works offline only */
+    if (rc != 0) /* a very long home, or a file system without sockets: the shell then works offline
+                    only */
         log_event(LOG_WARN, "admin.no_socket", "path=%s reason=%s", ctl->path, uv_strerror(rc));
     return STATUS_OK;
 }
@@ -579,7 +593,8 @@ static int run_offline(const char *home, struct str request)
     return o.exit_code;
 }
 
-/* restore FILE: only while nothing runs; the old database is kept beside as orrery.db.before-restore. */
+/* restore FILE: only while nothing runs; the old database is kept beside as
+ * orrery.db.before-restore. */
 static int restore(const char *home, const char *file)
 {
     char dir[4096];

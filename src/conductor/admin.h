@@ -1,6 +1,6 @@
-/* Administration from the shell: `orreryd admin --home DIR COMMAND ...`. While the conductor runs the command is
- * handed to it through DIR/control.sock (0600), so the same code serves both and nothing is written twice;
- * otherwise it works on the store itself. */
+/* Administration from the shell: `orreryd admin --home DIR COMMAND ...`. While the conductor runs
+ * the command is handed to it through DIR/control.sock (0600), so the same code serves both and
+ * nothing is written twice; otherwise it works on the store itself. */
 #ifndef CONDUCTOR_ADMIN_H
 #define CONDUCTOR_ADMIN_H
 

@@ -1,5 +1,6 @@
-/* One row a key: where it lies in the files, its type, default and meaning. Files and environment are applied row
- * by row in rising precedence; a value of the wrong type is an error that names the key. */
+/* One row a key: where it lies in the files, its type, default and meaning. Files and environment
+ * are applied row by row in rising precedence; a value of the wrong type is an error that names the
+ * key. */
 #include "conductor/config.h"
 
 #include "base/file.h"
@@ -39,7 +40,8 @@ static const struct config_row config_rows[] = {
     { "job_env", CONFIG_OBJECT, AT(job_env), "{}", 0, 0, "Environment variables for every job." },
     { "satellite.config", CONFIG_OBJECT, AT(satellite_config), "{}", 0, 0,
       "Configuration pushed to every satellite when it joins." },
-    { "WebServer.port", CONFIG_INT, AT(port), "5522", 0, 65535, "HTTP and WebSocket port; 0: any free one." },
+    { "WebServer.port", CONFIG_INT, AT(port), "5522", 0, 65535,
+      "HTTP and WebSocket port; 0: any free one." },
     { "WebServer.https_port", CONFIG_INT, AT(https_port), "5523", 0, 65535,
       "HTTPS port; used when the certificate files exist." },
     { "WebServer.bind_address", CONFIG_TEXT, AT(bind), "\"127.0.0.1\"", 0, 0,
@@ -51,16 +53,16 @@ static const struct config_row config_rows[] = {
       INT64_C(1) << 50, "Largest request body in bytes." },
     { "WebServer.max_connections", CONFIG_INT, AT(max_connections), "20000", 1, 1000000,
       "Connections at the same time, satellites included." },
-    { "WebServer.max_concurrent_requests", CONFIG_INT, AT(max_concurrent_requests), "1024", 1, 1000000,
-      "Requests at work at the same time; more are answered 503." },
+    { "WebServer.max_concurrent_requests", CONFIG_INT, AT(max_concurrent_requests), "1024", 1,
+      1000000, "Requests at work at the same time; more are answered 503." },
     { "WebServer.timeout", CONFIG_INT, AT(timeout_sec), "30", 1, 86400,
       "Seconds for the head of a request, and without progress of its body or reply." },
     { "WebServer.keep_alive_timeout", CONFIG_INT, AT(keep_alive_sec), "30", 1, 86400,
       "Seconds an idle connection is kept." },
     { "User.session_expire_days", CONFIG_INT, AT(session_expire_days), "365", 1, 36500,
       "Life of a login session." },
-    { "User.max_failed_logins_per_hour", CONFIG_INT, AT(max_failed_logins_per_hour), "5", 1, 1000000,
-      "Failed logins within an hour before the account is locked." },
+    { "User.max_failed_logins_per_hour", CONFIG_INT, AT(max_failed_logins_per_hour), "5", 1,
+      1000000, "Failed logins within an hour before the account is locked." },
 };
 
 static Status apply(struct config *c, const struct config_row *row, yyjson_val *v, const char *from,
@@ -81,13 +83,15 @@ static Status apply(struct config *c, const struct config_row *row, yyjson_val *
     const char *text = NULL;
     if (row->type == CONFIG_TEXT) {
         if (!yyjson_is_str(v))
-            return err_set(err, STATUS_INVALID, row->path, "%s: %s must be a text.", from, row->path);
+            return err_set(err, STATUS_INVALID, row->path, "%s: %s must be a text.", from,
+                           row->path);
         text = arena_dup_z(c->arena, json_val_str(v));
     } else {
         AUTO_BUF struct buf out = { 0 };
 
         if (!yyjson_is_obj(v))
-            return err_set(err, STATUS_INVALID, row->path, "%s: %s must be an object.", from, row->path);
+            return err_set(err, STATUS_INVALID, row->path, "%s: %s must be an object.", from,
+                           row->path);
         buf_init(&out, CONFIG_FILE_MAX);
         if (json_text(v, false, &out) == STATUS_OK)
             text = arena_dup_z(c->arena, buf_str(&out));
@@ -98,8 +102,8 @@ static Status apply(struct config *c, const struct config_row *row, yyjson_val *
     return STATUS_OK;
 }
 
-static Status apply_text(struct config *c, const struct config_row *row, struct str json, const char *from,
-                         struct err *err)
+static Status apply_text(struct config *c, const struct config_row *row, struct str json,
+                         const char *from, struct err *err)
 {
     yyjson_val *v = NULL;
     Status st = json_parse_in(c->arena, json, CONFIG_FILE_MAX, &v, err);
@@ -183,9 +187,12 @@ static Status apply_environment(struct config *c, const struct config_row *row, 
 
 Status config_write_default(struct buf *out)
 {
-    (void)buf_add_z(out, "{\n    // Orrery's configuration. Lines that begin with two slashes are comments; take them\n"
-                         "    // away to change a value. Nested keys may also be given as ORRERY_A__B=value in the\n"
-                         "    // environment. Restart orreryd after a change.\n\n");
+    (void)buf_add_z(
+        out,
+        "{\n    // Orrery's configuration. Lines that begin with two slashes are comments; take "
+        "them\n"
+        "    // away to change a value. Nested keys may also be given as ORRERY_A__B=value in the\n"
+        "    // environment. Restart orreryd after a change.\n\n");
     for (size_t i = 0; i < COUNT_OF(config_rows); i++) {
         const struct config_row *row = &config_rows[i];
 

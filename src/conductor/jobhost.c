@@ -1,5 +1,5 @@
-/* The job room's host: its writes become one store transaction a turn, its effects become frames to satellites
- * and calls into the API. */
+/* The job room's host: its writes become one store transaction a turn, its effects become frames to
+ * satellites and calls into the API. */
 #include "conductor/world.h"
 
 #include "base/log.h"
@@ -37,7 +37,7 @@ static struct str words(struct arena *a, yyjson_val *list)
     size_t i, max;
     yyjson_val *item;
 
-    yyjson_arr_foreach(list, i, max, item) {
+    yyjson_arr_foreach (list, i, max, item) {
         struct str word = json_val_str(item);
 
         if (word.n)
@@ -97,7 +97,8 @@ static void batch_done(void *arg, Status st, const struct err *err)
     struct world *w = p->world;
 
     if (st != STATUS_OK)
-        log_event(LOG_ERROR, "job.journal_failed", "reason=%s", LOG_QUOTED(str_z(err ? err->text : "")));
+        log_event(LOG_ERROR, "job.journal_failed", "reason=%s",
+                  LOG_QUOTED(str_z(err ? err->text : "")));
     job_committed(w->jobs, p->batch, st, loop_now_wall(w->loop));
     free(p);
 }
@@ -117,7 +118,8 @@ static void host_commit(void *ctx, uint64_t id)
 
     w->batch = NULL;
     if (!p)
-        abort(); /* a commit that is never answered would stop every job: better to start again from the journal */
+        abort(); /* a commit that is never answered would stop every job: better to start again from
+                    the journal */
     *p = (struct pending_commit){ .world = w, .batch = id };
     p->st = store_commit(w->store, tx, batch_done, p, NULL);
     if (p->st != STATUS_OK && loop_defer(w->loop, batch_refused, p) != STATUS_OK)
@@ -375,8 +377,8 @@ static bool restore_row(void *arg, const struct store_found *row)
     struct world *w = r->world;
     const struct job *j;
 
-    r->st = job_room_restore(w->jobs, row->json, joblog_size(w->joblog, row->id), loop_now_wall(w->loop),
-                             r->err);
+    r->st = job_room_restore(w->jobs, row->json, joblog_size(w->joblog, row->id),
+                             loop_now_wall(w->loop), r->err);
     if (r->st != STATUS_OK)
         return false;
     r->n++;

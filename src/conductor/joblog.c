@@ -1,5 +1,5 @@
-/* One open batch of text per job; at most one append per job is with the lane at a time, so order needs no
- * numbering and a slow disk only makes batches larger. */
+/* One open batch of text per job; at most one append per job is with the lane at a time, so order
+ * needs no numbering and a slow disk only makes batches larger. */
 #include "conductor/joblog.h"
 
 #include "base/file.h"
@@ -26,7 +26,7 @@ struct joblog {
     void (*on_drain)(void *arg);
     JoblogFinishFn on_finish;
     void *arg;
-    struct map open;            /* id -> struct open_log */
+    struct map open; /* id -> struct open_log */
     size_t waiting;
     bool was_full;
 };
@@ -34,12 +34,12 @@ struct joblog {
 struct open_log {
     struct joblog *owner;
     Id id;
-    struct buf text;            /* not yet with the lane */
+    struct buf text; /* not yet with the lane */
     bool at_work;
-    bool finish;                /* asked for; after the text is written */
+    bool finish; /* asked for; after the text is written */
     bool finishing;
-    bool failed;                /* an append was lost: what follows would leave a hole, so it is dropped; the
-                                   job room sees the size at the end and fetches the rest again */
+    bool failed; /* an append was lost: what follows would leave a hole, so it is dropped; the
+                    job room sees the size at the end and fetches the rest again */
 };
 
 struct log_work {
@@ -182,8 +182,8 @@ static void log_read(struct lane_work *w)
     }
     if (log)
         log_gone(log);
-    j->on_finish(j->arg, id_str(&work->id), st, work->size ? buf_str(&work->output) : STR_NONE, work->size,
-                 false);
+    j->on_finish(j->arg, id_str(&work->id), st, work->size ? buf_str(&work->output) : STR_NONE,
+                 work->size, false);
     buf_done(&work->output);
     free(work);
 }
@@ -240,7 +240,8 @@ static struct open_log *open_get(struct joblog *j, struct str id)
     if (log)
         return log;
     log = calloc(1, sizeof(*log));
-    if (!log || !id_from_str(id, &log->id) || map_put(&j->open, id_str(&log->id), log, NULL) != STATUS_OK) {
+    if (!log || !id_from_str(id, &log->id) ||
+        map_put(&j->open, id_str(&log->id), log, NULL) != STATUS_OK) {
         free(log);
         return NULL;
     }
@@ -334,8 +335,8 @@ void joblog_sweep(struct joblog *j, bool (*keep)(void *arg, struct str id), void
 }
 
 Status joblog_new(struct loop *l, struct store *s, const char *dir, uint64_t inline_max,
-                  void (*on_drain)(void *arg), JoblogFinishFn on_finish, void *arg, struct joblog **ret,
-                  struct err *err)
+                  void (*on_drain)(void *arg), JoblogFinishFn on_finish, void *arg,
+                  struct joblog **ret, struct err *err)
 {
     struct joblog *j = calloc(1, sizeof(*j));
 

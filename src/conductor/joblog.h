@@ -1,24 +1,26 @@
-/* Live job logs: LOG_DIR/jobs/ID.log, appended in order on a lane of their own while the job runs, taken into the
- * record or compressed into a blob at its end. Memory is bounded: when too much waits for the disk, full()
- * is true and the caller stops reading from satellites until on_drain. */
+/* Live job logs: LOG_DIR/jobs/ID.log, appended in order on a lane of their own while the job runs,
+ * taken into the record or compressed into a blob at its end. Memory is bounded: when too much
+ * waits for the disk, full() is true and the caller stops reading from satellites until on_drain.
+ */
 #ifndef CONDUCTOR_JOBLOG_H
 #define CONDUCTOR_JOBLOG_H
 
 #include "loop/lane.h"
 #include "store/blob.h"
 
-#define JOBLOG_WAITING_MAX LIMIT(16u * 1024 * 1024, 4096u)  /* bytes in memory before back-pressure */
-#define JOBLOG_LANE_MAX    200000u                          /* work items: at most one append a job, and ends */
+#define JOBLOG_WAITING_MAX                                                                         \
+    LIMIT(16u * 1024 * 1024, 4096u) /* bytes in memory before back-pressure */
+#define JOBLOG_LANE_MAX 200000u     /* work items: at most one append a job, and ends */
 
 struct joblog;
 
 /* What an ended log became. output: inline text (borrowed), or .p NULL. */
-typedef void (*JoblogFinishFn)(void *arg, struct str id, Status st, struct str output, uint64_t size,
-                               bool uploaded);
+typedef void (*JoblogFinishFn)(void *arg, struct str id, Status st, struct str output,
+                               uint64_t size, bool uploaded);
 
 Status joblog_new(struct loop *l, struct store *s, const char *dir, uint64_t inline_max,
-                  void (*on_drain)(void *arg), JoblogFinishFn on_finish, void *arg, struct joblog **ret,
-                  struct err *err) MUST_USE;
+                  void (*on_drain)(void *arg), JoblogFinishFn on_finish, void *arg,
+                  struct joblog **ret, struct err *err) MUST_USE;
 void joblog_free(struct joblog *j);
 
 void joblog_append(struct joblog *j, struct str id, struct str text);

@@ -1,5 +1,5 @@
-/* The fleet's host: what satellites say about jobs goes to the job room, what they need at joining comes from the
- * definitions. */
+/* The fleet's host: what satellites say about jobs goes to the job room, what they need at joining
+ * comes from the definitions. */
 #include "conductor/world.h"
 
 #include "base/log.h"
@@ -26,7 +26,8 @@ static void host_left(void *ctx, const struct fleet_server *s)
         api_server_left(w->api, id_str(&s->id));
 }
 
-/* A final result of a job that is not live: its record may be one that we had given up (satellite.md 28). */
+/* A final result of a job that is not live: its record may be one that we had given up
+ * (satellite.md 28). */
 struct late {
     struct world *world;
     struct arena *arena;
@@ -34,7 +35,7 @@ struct late {
     Id id;
     bool exact;
     struct str update;
-    struct str record;         /* what is to be stored */
+    struct str record; /* what is to be stored */
     struct loop_timer *retry;
 };
 
@@ -87,9 +88,9 @@ static bool given_up(yyjson_val *record)
 
 static void late_found(void *arg, const struct store_result *res)
 {
-    static const char *const keep[] = { "id",     "event", "category", "code", "description", "state",
-                                        "final",  "given_up", "output", "actions", "limits", "tags",
-                                        "server", NULL };
+    static const char *const keep[] = { "id",     "event", "category", "code",   "description",
+                                        "state",  "final", "given_up", "output", "actions",
+                                        "limits", "tags",  "server",   NULL };
     struct late *l = arg;
     yyjson_val *record = NULL;
     yyjson_val *update = NULL;
@@ -123,7 +124,8 @@ static void late_found(void *arg, const struct store_result *res)
         arena_free(l->arena);
 }
 
-void world_late_result(struct world *w, const Id *server, bool exact, struct str id, yyjson_val *update)
+void world_late_result(struct world *w, const Id *server, bool exact, struct str id,
+                       yyjson_val *update)
 {
     struct arena *a = arena_new((size_t)256 * 1024 * 1024);
     struct late *l = a ? arena_zalloc(a, sizeof(*l)) : NULL;
@@ -148,7 +150,7 @@ static void take_jobs(struct world *w, const struct fleet_server *s, yyjson_val 
     size_t i, max;
     yyjson_val *key, *update;
 
-    yyjson_obj_foreach(data, i, max, key, update) {
+    yyjson_obj_foreach (data, i, max, key, update) {
         struct str id = json_val_str(key);
 
         if (!yyjson_is_obj(update) || !str_is_word(id))
@@ -165,17 +167,19 @@ static void take_accepted(struct world *w, const struct fleet_server *s, yyjson_
     size_t i, max;
     yyjson_val *id;
 
-    yyjson_arr_foreach(json_get(data, "ids"), i, max, id)
+    yyjson_arr_foreach (json_get(data, "ids"), i, max, id)
         job_accepted(w->jobs, &s->id, json_val_str(id), now);
 }
 
 static void take_notice(const struct fleet_server *s, enum wire_kind kind, yyjson_val *data)
 {
-    log_event(kind == WIRE_NOTICE ? LOG_INFO : LOG_WARN, "fleet.notice", "server=%s kind=%s text=%s", s->id.z,
-              wire_row(kind)->name, LOG_QUOTED(json_str(data, "description")));
+    log_event(kind == WIRE_NOTICE ? LOG_INFO : LOG_WARN, "fleet.notice",
+              "server=%s kind=%s text=%s", s->id.z, wire_row(kind)->name,
+              LOG_QUOTED(json_str(data, "description")));
 }
 
-static void host_message(void *ctx, const struct fleet_server *s, enum wire_kind kind, yyjson_val *data)
+static void host_message(void *ctx, const struct fleet_server *s, enum wire_kind kind,
+                         yyjson_val *data)
 {
     struct world *w = ctx;
     Usec now = loop_now_wall(w->loop);
@@ -188,12 +192,14 @@ static void host_message(void *ctx, const struct fleet_server *s, enum wire_kind
         if (joblog_full(w->joblog))
             fleet_pause(w->fleet, &s->id);
     } else if (kind == WIRE_JOB_META) {
-        job_meta(w->jobs, &s->id, id, (uint32_t)json_i64(data, "n", 0), json_str(data, "text"), now);
+        job_meta(w->jobs, &s->id, id, (uint32_t)json_i64(data, "n", 0), json_str(data, "text"),
+                 now);
     } else if (kind == WIRE_JOB_INVENTORY) {
         job_server_inventory(w->jobs, &s->id, json_get(data, "jobs"), now);
     } else if (kind == WIRE_JOB_ACCEPTED) {
         take_accepted(w, s, data, now);
-    } else if (kind == WIRE_NOTICE || kind == WIRE_WARNING || kind == WIRE_ERROR || kind == WIRE_CRITICAL) {
+    } else if (kind == WIRE_NOTICE || kind == WIRE_WARNING || kind == WIRE_ERROR ||
+               kind == WIRE_CRITICAL) {
         take_notice(s, kind, data);
     }
 }

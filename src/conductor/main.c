@@ -11,11 +11,12 @@
 
 static int usage(int code)
 {
-    (void)fputs("Usage: orreryd --home DIR [--port N] [--bind ADDR] [--log-level LEVEL]\n"
-                "       orreryd admin --home DIR COMMAND [ARGUMENTS]\n"
-                "       orreryd docs DIR       write the generated API documents\n"
-                "       orreryd --help | --version\n\nAdministration (works while the conductor runs):\n",
-                code ? stderr : stdout);
+    (void)fputs(
+        "Usage: orreryd --home DIR [--port N] [--bind ADDR] [--log-level LEVEL]\n"
+        "       orreryd admin --home DIR COMMAND [ARGUMENTS]\n"
+        "       orreryd docs DIR       write the generated API documents\n"
+        "       orreryd --help | --version\n\nAdministration (works while the conductor runs):\n",
+        code ? stderr : stdout);
     if (!code)
         admin_usage();
     return code;
@@ -26,7 +27,7 @@ struct options {
     const char *port;
     const char *bind;
     const char *log_level;
-    int rest;   /* first argument that is no option of ours */
+    int rest; /* first argument that is no option of ours */
 };
 
 /* False: bad usage. Stops at the first argument that is not ours. */

@@ -20,7 +20,8 @@ static void joblog_drained(void *arg)
     fleet_resume_all(w->fleet);
 }
 
-static void joblog_finished(void *arg, struct str id, Status st, struct str output, uint64_t size, bool uploaded)
+static void joblog_finished(void *arg, struct str id, Status st, struct str output, uint64_t size,
+                            bool uploaded)
 {
     struct world *w = arg;
 
@@ -122,7 +123,8 @@ static Status install(struct world *w, struct err *err)
     st = auth_put_admin(w->store, w->defs, STR("admin"), str_z(hash), now, installed, &i, err);
     st = wait_installed(w, &i, st, err);
     if (st == STATUS_OK && fresh[0])
-        (void)fprintf(stderr, "First start. User: admin  Password: %s  (shown once; stored hashed)\n", fresh);
+        (void)fprintf(
+            stderr, "First start. User: admin  Password: %s  (shown once; stored hashed)\n", fresh);
     crypto_wipe(fresh, sizeof(fresh));
     return st;
 }
@@ -204,8 +206,8 @@ static Status open_jobs(struct world *w, struct err *err)
         .job_env = str_z(c->job_env),
     };
     const char *dir = arena_printf(c->arena, "%s/logs/jobs", c->home).p;
-    Status st = joblog_new(w->loop, w->store, dir, JOB_LOG_INLINE_MAX, joblog_drained, joblog_finished, w,
-                           &w->joblog, err);
+    Status st = joblog_new(w->loop, w->store, dir, JOB_LOG_INLINE_MAX, joblog_drained,
+                           joblog_finished, w, &w->joblog, err);
 
     if (st == STATUS_OK)
         st = job_room_new(&host, &jc, w->defs, crypto_random_u64(), &w->jobs, err);
@@ -271,7 +273,8 @@ static void on_request(void *ctx, struct http_request *r)
         api_handle(w->api, r);
 }
 
-static void on_done(void *ctx, const struct http_request *r, int status, uint64_t bytes_out, Usec elapsed)
+static void on_done(void *ctx, const struct http_request *r, int status, uint64_t bytes_out,
+                    Usec elapsed)
 {
     struct world *w = ctx;
 
@@ -281,10 +284,12 @@ static void on_done(void *ctx, const struct http_request *r, int status, uint64_
 static Status listen_tls(struct world *w, struct err *err)
 {
     const struct config *c = w->config;
-    const char *cert = c->cert_file[0] == '/' ? c->cert_file
-                                              : arena_printf(c->arena, "%s/%s", c->home, c->cert_file).p;
-    const char *key = c->key_file[0] == '/' ? c->key_file
-                                            : arena_printf(c->arena, "%s/%s", c->home, c->key_file).p;
+    const char *cert = c->cert_file[0] == '/'
+                           ? c->cert_file
+                           : arena_printf(c->arena, "%s/%s", c->home, c->cert_file).p;
+    const char *key = c->key_file[0] == '/'
+                          ? c->key_file
+                          : arena_printf(c->arena, "%s/%s", c->home, c->key_file).p;
     struct net_tls *tls;
     Status st;
 
@@ -369,8 +374,8 @@ Status world_run(struct world *w, struct err *err)
     if (st != STATUS_OK || !w->second || !w->due)
         return st != STATUS_OK ? st : err_set(err, STATUS_NOMEM, NULL, "Out of memory.");
     loop_timer_start(w->second, USEC_SEC, USEC_SEC);
-    log_event(LOG_INFO, "conductor.ready", "version=%s host=%s bind=%s port=%u https=%u", ORRERY_VERSION,
-              w->config->hostname, w->config->bind, w->port, w->https_port);
+    log_event(LOG_INFO, "conductor.ready", "version=%s host=%s bind=%s port=%u https=%u",
+              ORRERY_VERSION, w->config->hostname, w->config->bind, w->port, w->https_port);
     loop_run(w->loop);
     log_event(LOG_INFO, "conductor.stopped", "jobs=%zu", job_count(w->jobs));
     return STATUS_OK;

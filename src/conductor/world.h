@@ -22,17 +22,18 @@ struct world {
     struct http_server *http;
     struct control *control;
     struct id_source ids;
-    struct loop_timer *second;      /* pings and dead sockets */
-    struct loop_timer *due;         /* the next job timer */
-    Usec due_at;                    /* wall; USEC_NEVER: not armed */
-    struct store_tx *batch;         /* writes of the job room in this turn */
-    uint16_t port, https_port;      /* as bound */
+    struct loop_timer *second; /* pings and dead sockets */
+    struct loop_timer *due;    /* the next job timer */
+    Usec due_at;               /* wall; USEC_NEVER: not armed */
+    struct store_tx *batch;    /* writes of the job room in this turn */
+    uint16_t port, https_port; /* as bound */
     bool stopping;
     int exit_code;
 };
 
 /* Builds everything but the listeners: store, definitions, accounts, fleet, live jobs. Blocking. */
-Status world_open(const struct config *config, struct loop *loop, struct world *w, struct err *err) MUST_USE;
+Status world_open(const struct config *config, struct loop *loop, struct world *w,
+                  struct err *err) MUST_USE;
 /* Listens and runs until a signal; returns when all is shut down. */
 Status world_run(struct world *w, struct err *err) MUST_USE;
 void world_close(struct world *w);
@@ -43,7 +44,8 @@ struct fleet_host world_fleet_host(struct world *w);
 /* A finished job's row with its columns. */
 void world_put_record(struct store_tx *tx, struct str id, struct str record);
 /* A final result of a job that is not live (satellite.md 28). */
-void world_late_result(struct world *w, const Id *server, bool exact, struct str id, yyjson_val *update);
+void world_late_result(struct world *w, const Id *server, bool exact, struct str id,
+                       yyjson_val *update);
 /* Tells the online satellites about changed plugins. */
 void world_plugins_changed(struct world *w);
 /* Restores the journal and clears what a crash left behind. */

@@ -130,8 +130,7 @@ static int64_t next_sort_order(const struct defs *d, enum def_kind k)
         if (e->sort_order >= next)
             next = e->sort_order + 1;
     }
-    LIST_EACH(it, &d->active)
-    {
+    LIST_EACH (it, &d->active) {
         const struct change *c = CONTAINER_OF(it, struct change, link);
         if (c->kind == k && c->sort_order >= next)
             next = c->sort_order + 1;
@@ -316,8 +315,7 @@ static size_t category_uses(const struct defs *d, const Id *category)
 
     for (size_t i = 0; i < events->n; i++)
         n += id_eq(&((const struct entry *)events->at[i])->def.category, category);
-    LIST_EACH(it, &d->active)
-    {
+    LIST_EACH (it, &d->active) {
         const struct change *c = CONTAINER_OF(it, struct change, link);
         n += c->kind == DEF_EVENT && c->op != CHANGE_DELETE && id_eq(&c->category, category);
     }

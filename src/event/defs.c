@@ -311,8 +311,7 @@ Status defs_load(struct store *s, struct defs **ret, struct err *err)
 
 static void entry_free(struct entry *e)
 {
-    LIST_EACH_SAFE(it, &e->waiting)
-    {
+    LIST_EACH_SAFE (it, &e->waiting) {
         change_free(CONTAINER_OF(it, struct change, link));
     }
     free((void *)(uintptr_t)e->def.json.p);

@@ -1,6 +1,6 @@
-/* Placement: which server runs a job (reference/job-engine.md 3). The order of candidates is the order of the
- * targets, members of a group in connect order. One group and an algorithm that needs no comparison costs
- * the same whatever the size of the fleet. */
+/* Placement: which server runs a job (reference/job-engine.md 3). The order of candidates is the
+ * order of the targets, members of a group in connect order. One group and an algorithm that needs
+ * no comparison costs the same whatever the size of the fleet. */
 #include "fleet/fleet_int.h"
 
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static void collect(struct fleet *f, yyjson_val *targets, struct vec *all)
     size_t i, max;
     yyjson_val *target;
 
-    yyjson_arr_foreach(targets, i, max, target) {
+    yyjson_arr_foreach (targets, i, max, target) {
         struct str id = json_val_str(target);
         struct fleet_server *s = id.n ? fleet_server_get(f, id) : NULL;
         struct fleet_members *m;
@@ -126,7 +126,8 @@ static bool is_comparing(struct str algo)
            str_eq_z(algo, "fewest_jobs");
 }
 
-static struct fleet_server *pick(struct fleet *f, struct vec *all, struct str algo, struct str event)
+static struct fleet_server *pick(struct fleet *f, struct vec *all, struct str algo,
+                                 struct str event)
 {
     struct fleet_server *best;
 

@@ -1,5 +1,5 @@
-/* The fleet as a whole: loading, changes by people, group changes, tokens. Links are link.c, records
- * server.c, placement choose.c. */
+/* The fleet as a whole: loading, changes by people, group changes, tokens. Links are link.c,
+ * records server.c, placement choose.c. */
 #include "fleet/fleet_int.h"
 
 #include "base/log.h"
@@ -45,7 +45,7 @@ static bool load_token_row(void *arg, const struct store_found *row)
     if (!str_eq_z(row->id, FLEET_TOKEN_STATE) ||
         json_parse(row->json, JSON_SIZE_MAX, &doc, NULL) != STATUS_OK)
         return true;
-    yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, item) {
+    yyjson_arr_foreach (yyjson_doc_get_root(doc), i, max, item) {
         struct fleet_token *t = calloc(1, sizeof(*t));
 
         if (!t)
@@ -65,7 +65,8 @@ static bool load_token_row(void *arg, const struct store_found *row)
     return true;
 }
 
-/* Regroups every online server; those whose groups changed are told. Rare: only when people edit groups. */
+/* Regroups every online server; those whose groups changed are told. Rare: only when people edit
+ * groups. */
 static void on_def_change(void *arg, enum def_kind k, struct str id, const struct def *def)
 {
     struct fleet *f = arg;
@@ -172,7 +173,8 @@ size_t fleet_count(const struct fleet *f, bool online_only)
     return online_only ? f->online.n : f->servers.n;
 }
 
-/* A change by people. Memory changes when the commit succeeds, so the new settings travel in the request. */
+/* A change by people. Memory changes when the commit succeeds, so the new settings travel in the
+ * request. */
 struct fleet_change {
     struct fleet *fleet;
     Id id;
@@ -214,10 +216,10 @@ static void change_done(void *arg, Status st, const struct err *err)
     free(c);
 }
 
-Status fleet_update(struct fleet *f, struct str id, yyjson_val *changes, Usec now, StoreCommitFn fn, void *arg,
-                    struct err *err)
+Status fleet_update(struct fleet *f, struct str id, yyjson_val *changes, Usec now, StoreCommitFn fn,
+                    void *arg, struct err *err)
 {
-    static const char *const fixed[] = { "id",      "hostname", "ip",       "info",    "created",
+    static const char *const fixed[] = { "id",       "hostname",  "ip",       "info",   "created",
                                          "modified", "socket_id", "keywords", "online", NULL };
     AUTO(arena_free) struct arena *a = arena_new(FLEET_SCRATCH_MAX);
     const struct fleet_server *s = fleet_find(f, id);
@@ -247,7 +249,8 @@ Status fleet_update(struct fleet *f, struct str id, yyjson_val *changes, Usec no
         return err_set(err, STATUS_NOMEM, NULL, "Out of memory.");
     }
     *c = (struct fleet_change){ f, s->id, c->settings, now, fn, arg };
-    /* The row is written from a shadow with the new settings; the real one follows when it is durable. */
+    /* The row is written from a shadow with the new settings; the real one follows when it is
+     * durable. */
     copy = *s;
     copy.json = copy.title = STR_NONE;
     copy.groups = NULL;
@@ -310,7 +313,8 @@ void fleet_auth_token(const struct fleet *f, struct str server_id, char out[65])
     CRYPTO_SHA256_HEX_OF(out, server_id, secret_str(f->config.secret_key));
 }
 
-bool fleet_job_auth_ok(const struct fleet *f, struct str job_id, struct str server_id, struct str auth)
+bool fleet_job_auth_ok(const struct fleet *f, struct str job_id, struct str server_id,
+                       struct str auth)
 {
     char token[65];
     char runner[65];

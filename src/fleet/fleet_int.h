@@ -8,26 +8,26 @@
 #include "fleet/fleet.h"
 
 enum link_state {
-    LINK_NEW,       /* nothing heard yet */
-    LINK_GREETED,   /* hello answered, nonce out */
-    LINK_JOINING,   /* token good, record on its way to the disk */
+    LINK_NEW,     /* nothing heard yet */
+    LINK_GREETED, /* hello answered, nonce out */
+    LINK_JOINING, /* token good, record on its way to the disk */
     LINK_JOINED,
-    LINK_REPLACED,  /* a newer socket has the id */
+    LINK_REPLACED, /* a newer socket has the id */
 };
 
 struct fleet_link {
-    struct list link;            /* in fleet.links */
+    struct list link; /* in fleet.links */
     struct fleet *fleet;
-    struct ws *ws;               /* NULL: closed, freed when the pending commit has answered */
+    struct ws *ws; /* NULL: closed, freed when the pending commit has answered */
     enum link_state state;
-    Id id;                       /* candidate, then server id */
+    Id id; /* candidate, then server id */
     char socket_id[24];
     char nonce[65];
     char hostname[256];
-    struct str info;             /* owned JSON */
-    struct str initial;          /* owned JSON: members of hello besides hostname, id, info */
+    struct str info;    /* owned JSON */
+    struct str initial; /* owned JSON: members of hello besides hostname, id, info */
     bool exact;
-    Usec opened, echo_sent, answered;  /* monotonic */
+    Usec opened, echo_sent, answered; /* monotonic */
     char echo_id[24];
     int64_t ping_ms;
     bool committing;
@@ -49,15 +49,15 @@ struct fleet_token {
 
 struct fleet {
     struct fleet_config config;
-    struct map servers;          /* id -> struct fleet_server */
-    struct vec online;           /* in connect order */
-    struct map groups;           /* id -> struct fleet_members */
-    struct map robins;           /* event id -> struct fleet_robin */
+    struct map servers; /* id -> struct fleet_server */
+    struct vec online;  /* in connect order */
+    struct map groups;  /* id -> struct fleet_members */
+    struct map robins;  /* event id -> struct fleet_robin */
     struct list links;
-    struct map tokens;           /* token -> struct fleet_token */
+    struct map tokens; /* token -> struct fleet_token */
     struct rng rng;
     struct id_source ids;
-    struct arena *scratch;       /* of the message being handled */
+    struct arena *scratch; /* of the message being handled */
     size_t n_links;
 };
 

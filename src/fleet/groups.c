@@ -1,12 +1,14 @@
-/* Groups as placement sees them: for each group the online, enabled servers in it, in connect order, so
- * that choosing one of a group costs nothing that grows with the fleet. Also the host name rules. */
+/* Groups as placement sees them: for each group the online, enabled servers in it, in connect
+ * order, so that choosing one of a group costs nothing that grows with the fleet. Also the host
+ * name rules. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "fleet/fleet_int.h"
 
 #include <pcre2.h>
 #include <stdlib.h>
 
-#define HOST_MATCH_LIMIT 100000u /* steps of one hostname_match: a runaway pattern just does not match */
+#define HOST_MATCH_LIMIT                                                                           \
+    100000u /* steps of one hostname_match: a runaway pattern just does not match */
 
 static struct fleet_members *members_get(struct fleet *f, const Id *group)
 {

@@ -1,6 +1,6 @@
-/* The conductor's end of the satellite link: hello, join, echo, and handing every other message up. A link
- * is authenticated by a digest over the server id or a nonce; until then only hello and join are heard.
- * The server's record is on disk before `joined` leaves. */
+/* The conductor's end of the satellite link: hello, join, echo, and handing every other message up.
+ * A link is authenticated by a digest over the server id or a nonce; until then only hello and join
+ * are heard. The server's record is on disk before `joined` leaves. */
 #include "fleet/fleet_int.h"
 
 #include "base/log.h"
@@ -75,14 +75,15 @@ static void handle_hello(struct fleet_link *l, yyjson_val *data)
         l->id = id_new(&f->ids, "s", loop_now_wall(f->config.loop));
     known = fleet_server_get(f, id_str(&l->id));
     if (known && known->online && strcmp(known->hostname, l->hostname) != 0) {
-        log_event(LOG_WARN, "fleet.duplicate_id", "server=%s host=%s known=%s", l->id.z, l->hostname,
-                  known->hostname);
+        log_event(LOG_WARN, "fleet.duplicate_id", "server=%s host=%s known=%s", l->id.z,
+                  l->hostname, known->hostname);
         send_failure(l, "Server with duplicate ID attempting to connect to the network.");
         return;
     }
     buf_init(&text, FLEET_MESSAGE_MAX);
     (void)!json_text(json_get(data, "info"), false, &text);
-    if (!yyjson_is_obj(json_get(data, "info")) || fleet_str_set(&l->info, buf_str(&text)) != STATUS_OK)
+    if (!yyjson_is_obj(json_get(data, "info")) ||
+        fleet_str_set(&l->info, buf_str(&text)) != STATUS_OK)
         (void)!fleet_str_set(&l->info, STR("{}"));
     l->exact = json_i64(json_at(data, "info.features"), "orrery", 0) == WIRE_VERSION;
     buf_clear(&text);
@@ -162,7 +163,8 @@ static void join_committed(void *arg, Status st, const struct err *err)
         ws_close(l->ws, 1013, "store");
         return;
     }
-    if (s->link && s->link != l) { /* the newer socket wins; its close does not count (satellite.md 6.2) */
+    if (s->link &&
+        s->link != l) { /* the newer socket wins; its close does not count (satellite.md 6.2) */
         struct fleet_link *old = s->link;
 
         old->state = LINK_REPLACED;
@@ -176,12 +178,13 @@ static void join_committed(void *arg, Status st, const struct err *err)
     l->state = LINK_JOINED;
     fleet_server_online(f, s, true);
     send_joined(l, s);
-    log_event(LOG_INFO, "fleet.joined", "server=%s host=%s ip=%s exact=%d", s->id.z, s->hostname, s->ip,
-              s->exact);
+    log_event(LOG_INFO, "fleet.joined", "server=%s host=%s ip=%s exact=%d", s->id.z, s->hostname,
+              s->ip, s->exact);
     f->config.host.joined(f->config.host.ctx, s);
 }
 
-/* What the database knows wins over what a known satellite says, except info, host name and address. */
+/* What the database knows wins over what a known satellite says, except info, host name and
+ * address. */
 static struct fleet_server *adopt_candidate(struct fleet_link *l, struct err *err)
 {
     struct fleet *f = l->fleet;
@@ -304,8 +307,8 @@ static void on_message(void *ctx, struct ws *ws, struct str text, bool binary)
         if (wire_parse(f->scratch, text, WIRE_TO_CONDUCTOR, &kind, &data, &err) == STATUS_OK)
             handle(l, kind, data);
         else
-            log_event(LOG_WARN, "fleet.bad_message", "server=%s bytes=%zu reason=%s", l->id.z, text.n,
-                      LOG_QUOTED(str_z(err.text)));
+            log_event(LOG_WARN, "fleet.bad_message", "server=%s bytes=%zu reason=%s", l->id.z,
+                      text.n, LOG_QUOTED(str_z(err.text)));
     }
     loop_span_end(&span);
 }
@@ -382,10 +385,11 @@ static void send_echo(struct fleet_link *l, Usec now)
 
 void fleet_tick(struct fleet *f, Usec now)
 {
-    LIST_EACH_SAFE(it, &f->links) {
+    LIST_EACH_SAFE (it, &f->links) {
         struct fleet_link *l = CONTAINER_OF(it, struct fleet_link, link);
 
-        if (l->echo_sent && !l->paused && now - (l->answered ? l->answered : l->opened) >= FLEET_PING_TIMEOUT) {
+        if (l->echo_sent && !l->paused &&
+            now - (l->answered ? l->answered : l->opened) >= FLEET_PING_TIMEOUT) {
             ws_terminate(l->ws);
         } else if (l->state != LINK_JOINED && now - l->opened >= FLEET_AUTH_TIMEOUT) {
             ws_terminate(l->ws);
@@ -397,7 +401,7 @@ void fleet_tick(struct fleet *f, Usec now)
 
 void fleet_close_links(struct fleet *f)
 {
-    LIST_EACH_SAFE(it, &f->links) {
+    LIST_EACH_SAFE (it, &f->links) {
         struct fleet_link *l = CONTAINER_OF(it, struct fleet_link, link);
 
         ws_close(l->ws, 1001, "Shutting down");
@@ -425,7 +429,7 @@ void fleet_pause(struct fleet *f, const Id *server)
 
 void fleet_resume_all(struct fleet *f)
 {
-    LIST_EACH(it, &f->links) {
+    LIST_EACH (it, &f->links) {
         struct fleet_link *l = CONTAINER_OF(it, struct fleet_link, link);
 
         if (l->paused) {

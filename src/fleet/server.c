@@ -1,5 +1,6 @@
-/* Server records: what is known of every machine ever seen. Settings that people make are a JSON object kept
- * as text; the few fields that placement needs are typed beside it. A record is written whole. */
+/* Server records: what is known of every machine ever seen. Settings that people make are a JSON
+ * object kept as text; the few fields that placement needs are typed beside it. A record is written
+ * whole. */
 #include "fleet/fleet_int.h"
 
 #include <stdlib.h>
@@ -44,7 +45,8 @@ struct fleet_server *fleet_server_add(struct fleet *f, struct str id, struct err
         return NULL;
     }
     s = calloc(1, sizeof(*s));
-    if (!s || !id_from_str(id, &s->id) || map_put(&f->servers, id_str(&s->id), s, NULL) != STATUS_OK) {
+    if (!s || !id_from_str(id, &s->id) ||
+        map_put(&f->servers, id_str(&s->id), s, NULL) != STATUS_OK) {
         (void)err_set(err, STATUS_NOMEM, NULL, "Out of memory.");
         free(s);
         return NULL;
@@ -77,8 +79,8 @@ static void set_groups(struct fleet_server *s, const Id *ids, size_t n)
 
 Status fleet_server_set_json(struct fleet_server *s, yyjson_val *settings, struct err *err)
 {
-    static const char *const typed[] = { "id",   "hostname",  "ip",       "info",
-                                         "online", "modified", "socket_id", "keywords", NULL };
+    static const char *const typed[] = { "id",       "hostname",  "ip",       "info", "online",
+                                         "modified", "socket_id", "keywords", NULL };
     AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     yyjson_val *groups = json_get(settings, "groups");
@@ -98,7 +100,7 @@ Status fleet_server_set_json(struct fleet_server *s, yyjson_val *settings, struc
     s->auto_group = json_bool(settings, "autoGroup", true);
     s->max_jobs = json_i64(settings, "maxJobs", 0);
     s->created = usec_from_epoch(json_double(settings, "created", 0));
-    yyjson_arr_foreach(groups, i, max, item) {
+    yyjson_arr_foreach (groups, i, max, item) {
         if (n < SERVER_GROUPS_MAX && id_from_str(json_val_str(item), &ids[n]) && ids[n].z[0])
             n++;
     }

@@ -1,12 +1,12 @@
-/* Install tokens: what a new satellite shows once to get an identity (reference/satellite.md 14.1, 14.2). Kept in
- * memory and, as one row of the state table, on disk; any number of satellites may use one until it expires. */
+/* Install tokens: what a new satellite shows once to get an identity
+ * (reference/satellite.md 14.1, 14.2). Kept in memory and, as one row of the state table, on disk;
+ * any number of satellites may use one until it expires. */
 #include "fleet/fleet_int.h"
 
 #include <stdlib.h>
 
-#define TOKENS_MAX     LIMIT(1000u, 2u)
-#define TOKENS_STATE   STR("satellite_tokens")
-
+#define TOKENS_MAX   LIMIT(1000u, 2u)
+#define TOKENS_STATE STR("satellite_tokens")
 
 static void drop_expired(struct fleet *f, Usec now)
 {
@@ -43,8 +43,8 @@ static void put_tokens(const struct fleet *f, struct json_writer *w)
     json_end(w);
 }
 
-Status fleet_make_token(struct fleet *f, Usec expires, struct str initial, char out[65], StoreCommitFn fn, void *arg,
-                        struct err *err)
+Status fleet_make_token(struct fleet *f, Usec expires, struct str initial, char out[65],
+                        StoreCommitFn fn, void *arg, struct err *err)
 {
     struct fleet_token *t;
     struct store_tx *tx;
@@ -75,8 +75,8 @@ Status fleet_make_token(struct fleet *f, Usec expires, struct str initial, char 
     return store_commit(f->config.store, tx, fn, arg, err);
 }
 
-bool fleet_token_config(struct fleet *f, struct str token, Usec now, struct str host, uint16_t port, bool secure,
-                        struct buf *out)
+bool fleet_token_config(struct fleet *f, struct str token, Usec now, struct str host, uint16_t port,
+                        bool secure, struct buf *out)
 {
     struct fleet_token *t = map_get(&f->tokens, token);
     struct json_writer w = json_writer_init(out);

@@ -1,9 +1,9 @@
 /* One connection of the server: bytes in, requests out, in order.
  *
- * conn_pump is the only place that runs the parser. It goes on while the state lets it: a head is read
- * only when the request before it is answered, a body only when somebody takes it. What cannot be
- * parsed yet waits in c->in, bounded; then the peer is made to wait. Handlers run inside the pump and
- * may answer, close or upgrade: the loop looks at the state again after each step. */
+ * conn_pump is the only place that runs the parser. It goes on while the state lets it: a head is
+ * read only when the request before it is answered, a body only when somebody takes it. What cannot
+ * be parsed yet waits in c->in, bounded; then the peer is made to wait. Handlers run inside the
+ * pump and may answer, close or upgrade: the loop looks at the state again after each step. */
 #include "http_int.h"
 
 #include "loop/loop.h"
@@ -279,7 +279,7 @@ static void pump_loop(struct http_conn *c, const uint8_t *p, size_t n)
         what = conn_step(c, src, len, &used);
         if (stored) {
             in_used(c, used);
-        } else {
+        } else if (used) {
             p += used;
             n -= used;
         }

@@ -1,11 +1,13 @@
 /* The frame layer: wslay's frame API below, whole messages above.
  *
  * wslay checks lengths and unmasks; here are the rules it leaves to its caller (masking by role,
- * reserved bits, opcodes and their order, sizes, UTF-8), putting messages together, and the dance that
- * lets its context go whenever it holds nothing. No sockets but for codec->out. */
+ * reserved bits, opcodes and their order, sizes, UTF-8), putting messages together, and the dance
+ * that lets its context go whenever it holds nothing. No sockets but for codec->out. */
 #include "ws_int.h"
 
 #include "crypto/crypto.h"
+
+#include <stdlib.h>
 
 enum { CLOSE_PROTOCOL = 1002, CLOSE_DATA = 1007, CLOSE_TOO_BIG = 1009, CLOSE_INTERNAL = 1011 };
 
@@ -52,6 +54,8 @@ void codec_done(struct ws_codec *c)
     if (c->frame)
         wslay_frame_context_free(c->frame);
     c->frame = NULL;
+    free(c->control);
+    c->control = NULL;
     buf_done(&c->message);
 }
 
@@ -70,8 +74,8 @@ static bool context_get(struct ws_codec *c)
     return wslay_frame_context_init(&c->frame, &callbacks, c) == 0;
 }
 
-/* Between frames, also within a fragmented message: wslay remembers only its opcode order, which the
- * fields here know as well, so the context may go unless a message is open. */
+/* Between frames, also within a fragmented message: wslay remembers only its opcode order, which
+ * the fields here know as well, so the context may go unless a message is open. */
 static void context_release(struct ws_codec *c)
 {
     if (c->frame && !c->in_frame && !c->in_message && c->fed == c->seen) {
@@ -87,6 +91,25 @@ static uint64_t header_size(const struct wslay_frame_iocb *f)
     return 2 + length + (f->mask ? 4u : 0u);
 }
 
+static int control_begin(struct ws_codec *c, const struct wslay_frame_iocb *f)
+{
+    if (f->opcode > WSLAY_PONG || !f->fin || f->payload_length > WS_CONTROL_MAX)
+        return CLOSE_PROTOCOL;
+    c->control_n = 0;
+    c->control = malloc(WS_CONTROL_MAX);
+    return c->control ? 0 : CLOSE_INTERNAL;
+}
+
+static void control_end(struct ws_codec *c, uint8_t opcode, const struct ws_events *events,
+                        void *ctx)
+{
+    uint8_t *payload = c->control;
+
+    c->control = NULL;
+    events->on_control(ctx, opcode, str_n(payload, c->control_n));
+    free(payload);
+}
+
 static int frame_begin(struct ws_codec *c, const struct wslay_frame_iocb *f)
 {
     c->in_frame = true;
@@ -94,11 +117,8 @@ static int frame_begin(struct ws_codec *c, const struct wslay_frame_iocb *f)
     c->seen += header_size(f);
     if (f->rsv != WSLAY_RSV_NONE || (f->mask != 0) != c->server)
         return CLOSE_PROTOCOL;
-    if (wslay_is_ctrl_frame(f->opcode)) {
-        c->control_n = 0;
-        return f->opcode > WSLAY_PONG || !f->fin || f->payload_length > WS_CONTROL_MAX ? CLOSE_PROTOCOL
-                                                                                       : 0;
-    }
+    if (wslay_is_ctrl_frame(f->opcode))
+        return control_begin(c, f);
     if (f->opcode > WSLAY_BINARY_FRAME || (f->opcode == WSLAY_CONTINUATION_FRAME) != c->in_message)
         return CLOSE_PROTOCOL;
     if (f->payload_length > c->message_max - c->message.n)
@@ -122,13 +142,14 @@ static int message_end(struct ws_codec *c, const struct ws_events *events, void 
     return 0;
 }
 
-static int frame_data(struct ws_codec *c, const struct wslay_frame_iocb *f, const struct ws_events *events,
-                      void *ctx)
+static int frame_data(struct ws_codec *c, const struct wslay_frame_iocb *f,
+                      const struct ws_events *events, void *ctx)
 {
     const bool control = wslay_is_ctrl_frame(f->opcode);
 
     if (control) {
-        memcpy(c->control + c->control_n, f->data, f->data_length);
+        if (f->data_length)
+            memcpy(c->control + c->control_n, f->data, f->data_length);
         c->control_n = (uint8_t)(c->control_n + f->data_length);
     } else if (f->data_length && buf_add(&c->message, f->data, f->data_length)) {
         return CLOSE_INTERNAL;
@@ -139,14 +160,14 @@ static int frame_data(struct ws_codec *c, const struct wslay_frame_iocb *f, cons
         return 0;
     c->in_frame = false;
     if (control) {
-        events->on_control(ctx, f->opcode, str_n(c->control, c->control_n));
+        control_end(c, f->opcode, events, ctx);
         return 0;
     }
     return f->fin ? message_end(c, events, ctx) : 0;
 }
 
-int codec_feed(struct ws_codec *c, const uint8_t *p, size_t n, const struct ws_events *events, void *ctx,
-               size_t *used)
+int codec_feed(struct ws_codec *c, const uint8_t *p, size_t n, const struct ws_events *events,
+               void *ctx, size_t *used)
 {
     int code = 0;
 

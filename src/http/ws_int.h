@@ -8,8 +8,9 @@
 
 #define WS_CONTROL_MAX 125u /* RFC 6455 5.5 */
 
-/* Frames to messages and back, on wslay's frame layer. wslay's context is 4 KB, so it lives only while a
- * frame is under way: fed and seen tell whether any byte of a next frame has been read into it. */
+/* Frames to messages and back, on wslay's frame layer. wslay's context is 4 KB, so it lives only
+ * while a frame is under way: fed and seen tell whether any byte of a next frame has been read into
+ * it. */
 struct ws_codec {
     wslay_frame_context_ptr frame;
     const uint8_t *in;
@@ -25,7 +26,7 @@ struct ws_codec {
     bool in_message;
     bool binary;
     uint8_t control_n;
-    uint8_t control[WS_CONTROL_MAX];
+    uint8_t *control; /* WS_CONTROL_MAX bytes while a control frame arrives */
 };
 
 struct ws_events {
@@ -36,9 +37,10 @@ struct ws_events {
 
 void codec_init(struct ws_codec *c, bool server, size_t message_max, struct net_stream *out);
 void codec_done(struct ws_codec *c);
-/* Returns 0, or the close code of a violation. *used: bytes taken, fewer than n only when stopped. */
-int codec_feed(struct ws_codec *c, const uint8_t *p, size_t n, const struct ws_events *events, void *ctx,
-               size_t *used);
+/* Returns 0, or the close code of a violation. *used: bytes taken, fewer than n only when stopped.
+ */
+int codec_feed(struct ws_codec *c, const uint8_t *p, size_t n, const struct ws_events *events,
+               void *ctx, size_t *used);
 Status codec_send(struct ws_codec *c, uint8_t opcode, struct str payload);
 
 struct ws_handshake;
@@ -65,15 +67,16 @@ struct ws {
     bool deferred; /* a call by the loop is under way */
 };
 
-struct ws *ws_new(struct loop *l, bool server, const struct ws_config *config, const struct ws_ops *ops,
-                  void *ctx);
+struct ws *ws_new(struct loop *l, bool server, const struct ws_config *config,
+                  const struct ws_ops *ops, void *ctx);
 void ws_free(struct ws *w);
 void ws_attach(struct ws *w, struct net_stream *s);
 void ws_receive(struct ws *w, const uint8_t *p, size_t n);
 void ws_fail(struct ws *w, int code, Status st, const char *fmt, ...) PRINTF_LIKE(4, 5);
 extern const struct net_stream_ops ws_stream_ops;
 
-/* ws_client.c: feeds the reply of the handshake; true once it is open, *used then says where it ended. */
+/* ws_client.c: feeds the reply of the handshake; true once it is open, *used then says where it
+ * ended. */
 bool handshake_feed(struct ws *w, const uint8_t *p, size_t n, size_t *used);
 void handshake_send(struct ws *w);
 void handshake_free(struct ws_handshake *h);

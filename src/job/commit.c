@@ -84,14 +84,12 @@ static void run_ended(struct job_room *r, struct live *l, Usec now)
     if (l->owes_done && l->exact)
         r->host.send_done(r->host.ctx, &l->job.server, id_str(&l->job.id));
     list_init(&waiters);
-    LIST_EACH_SAFE(it, &l->waiters)
-    {
+    LIST_EACH_SAFE (it, &l->waiters) {
         list_remove(it);
         list_push(&waiters, it);
     }
     live_free(r, l);
-    LIST_EACH_SAFE(it, &waiters)
-    {
+    LIST_EACH_SAFE (it, &waiters) {
         list_remove(it);
         call_run(CONTAINER_OF(it, struct call, node));
     }
@@ -184,8 +182,7 @@ void batch_hand_over(struct job_room *r, Usec now)
         r->journal = STATUS_NOMEM;
         return;
     }
-    LIST_EACH_SAFE(it, &r->dirty)
-    {
+    LIST_EACH_SAFE (it, &r->dirty) {
         struct live *l = CONTAINER_OF(it, struct live, dirty);
 
         list_remove(it);
@@ -225,8 +222,7 @@ static void batch_failed(struct job_room *r, const struct batch *b, Usec now)
         live_dirty(r, l);
     }
     /* All of them: one behind may wait for a write that was in this batch for the second time. */
-    LIST_EACH(it, &r->effects)
-    {
+    LIST_EACH (it, &r->effects) {
         CONTAINER_OF(it, struct effect, node)->batch = r->next_batch;
     }
     r->retry_at = now + JOB_COMMIT_RETRY;
@@ -255,6 +251,6 @@ void job_committed(struct job_room *r, uint64_t number, Status st, Usec now)
 
 void batches_free(struct job_room *r)
 {
-    LIST_EACH_SAFE(it, &r->batches)
-    free(CONTAINER_OF(it, struct batch, node));
+    LIST_EACH_SAFE (it, &r->batches)
+        free(CONTAINER_OF(it, struct batch, node));
 }

@@ -289,8 +289,7 @@ uint64_t limit_amount(yyjson_val *limits, const char *type)
     size_t i, max;
     yyjson_val *limit;
 
-    yyjson_arr_foreach(limits, i, max, limit)
-    {
+    yyjson_arr_foreach (limits, i, max, limit) {
         int64_t amount;
 
         if (!str_eq_z(json_str(limit, "type"), type) || !json_bool(limit, "enabled", false))

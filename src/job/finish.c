@@ -86,8 +86,7 @@ static void put_tag(struct json_writer *w, yyjson_val *have, const char *tag)
     size_t i, max;
     yyjson_val *v;
 
-    yyjson_arr_foreach(have, i, max, v)
-    {
+    yyjson_arr_foreach (have, i, max, v) {
         if (yyjson_equals_str(v, tag))
             return;
     }
@@ -107,12 +106,10 @@ static void put_own_tags(struct json_writer *w, yyjson_val *tags)
     size_t i, max, k, kmax;
     yyjson_val *tag, *before;
 
-    yyjson_arr_foreach(tags, i, max, tag)
-    {
+    yyjson_arr_foreach (tags, i, max, tag) {
         bool again = !yyjson_is_str(tag);
 
-        yyjson_arr_foreach(tags, k, kmax, before)
-        {
+        yyjson_arr_foreach (tags, k, kmax, before) {
             if (k >= i || again)
                 break;
             again = json_equal(before, tag);

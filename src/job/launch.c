@@ -93,8 +93,7 @@ static bool type_ok(yyjson_val *v, enum value_type type, bool targets)
             return true;
         if (!yyjson_is_arr(v))
             return false;
-        yyjson_arr_foreach(v, i, max, item)
-        {
+        yyjson_arr_foreach (v, i, max, item) {
             if (!yyjson_is_str(item))
                 return false;
         }
@@ -190,8 +189,7 @@ static void put_inherited(struct json_writer *w, yyjson_val *list, const char *n
     size_t i, max;
     yyjson_val *item;
 
-    yyjson_arr_foreach(list, i, max, item)
-    {
+    yyjson_arr_foreach (list, i, max, item) {
         if (!json_bool(item, "enabled", false) || !json_str(item, need).n)
             continue;
         json_obj(w, NULL);
@@ -209,8 +207,7 @@ static void put_list(const struct merge *m, struct json_writer *w, const char *k
     yyjson_val *item;
 
     json_arr(w, key);
-    yyjson_arr_foreach(json_get(m->event, key), i, max, item)
-    {
+    yyjson_arr_foreach (json_get(m->event, key), i, max, item) {
         if (yyjson_is_obj(item))
             json_put_val(w, NULL, item);
     }
@@ -236,8 +233,7 @@ static void put_user(const struct merge *m, struct json_writer *w, const char *k
         json_put_val(w, key, json_get(m->plugin, key));
         return;
     }
-    yyjson_arr_foreach(json_get(m->plugin, "params"), i, max, param)
-    {
+    yyjson_arr_foreach (json_get(m->plugin, "params"), i, max, param) {
         const struct str given =
             json_str(m->l->params ? m->l->params : json_get(m->event, "params"), key);
 

@@ -1,5 +1,6 @@
-/* The state machine as a table: a pair (from, on) with no row is a bug: logged as job.refused, counted, and
- * nothing happens. The picture in docs/internals/job.md is drawn from it (script/gen). */
+/* The state machine as a table: a pair (from, on) with no row is a bug: logged as job.refused,
+ * counted, and nothing happens. The picture in docs/internals/job.md is drawn from it (script/gen).
+ */
 #ifndef JOB_MOVES_H
 #define JOB_MOVES_H
 
@@ -24,7 +25,7 @@ enum job_input {
 #define X(name, text) JOB_ON_##name,
     JOB_INPUTS(X)
 #undef X
-    JOB_INPUT_COUNT
+        JOB_INPUT_COUNT
 };
 
 struct job_move {

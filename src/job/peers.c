@@ -21,8 +21,7 @@ void job_server_left(struct job_room *r, const Id *server, struct str name, Usec
     if (!p)
         return;
     p->online = false;
-    LIST_EACH(it, &p->jobs)
-    {
+    LIST_EACH (it, &p->jobs) {
         struct live *l = CONTAINER_OF(it, struct live, by_peer);
 
         l->gap_asked = false;
@@ -127,11 +126,11 @@ void job_server_inventory(struct job_room *r, const Id *server, yyjson_val *jobs
     yyjson_val *item;
 
     r->inventories++;
-    yyjson_arr_foreach(jobs, i, max, item) has(r, server, json_str(item, "id"), now);
+    yyjson_arr_foreach (jobs, i, max, item)
+        has(r, server, json_str(item, "id"), now);
     if (!p)
         return;
-    LIST_EACH_SAFE(it, &p->jobs)
-    {
+    LIST_EACH_SAFE (it, &p->jobs) {
         struct live *l = CONTAINER_OF(it, struct live, by_peer);
 
         if (l->inventory != r->inventories)

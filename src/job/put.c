@@ -30,8 +30,7 @@ static void put_base(const struct live *l, enum view view, struct json_writer *w
 
     if (!l->job.base.n || json_parse(l->job.base, JSON_SIZE_MAX, &doc, NULL) != STATUS_OK)
         return;
-    yyjson_obj_foreach(yyjson_doc_get_root(doc), i, max, key, value)
-    {
+    yyjson_obj_foreach (yyjson_doc_get_root(doc), i, max, key, value) {
         const struct str name = json_val_str(key);
 
         if (wanted(view, name) && !field_find(&l->job, name) &&

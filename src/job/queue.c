@@ -34,10 +34,10 @@ void line_renumber(struct line *n)
 {
     uint32_t position = 0;
 
-    LIST_EACH(it, &n->priority)
-    CONTAINER_OF(it, struct live, in_queue)->position = ++position;
-    LIST_EACH(it, &n->other)
-    CONTAINER_OF(it, struct live, in_queue)->position = ++position;
+    LIST_EACH (it, &n->priority)
+        CONTAINER_OF(it, struct live, in_queue)->position = ++position;
+    LIST_EACH (it, &n->other)
+        CONTAINER_OF(it, struct live, in_queue)->position = ++position;
     n->renumber = false;
 }
 
@@ -190,8 +190,7 @@ void line_pass(struct job_room *r, struct line *n, Usec now)
     size_t tried = 0;
 
     for (size_t i = 0; i < COUNT_OF(heads); i++) {
-        LIST_EACH_SAFE(it, heads[i])
-        {
+        LIST_EACH_SAFE (it, heads[i]) {
             bool wait = false;
 
             if (tried == JOB_QUEUE_SCAN_MAX) {

@@ -28,8 +28,7 @@ static bool read_base(struct live *l, yyjson_val *row)
     buf_init(&text, JOB_ROW_MAX);
     w = json_writer_init(&text);
     json_obj(&w, NULL);
-    yyjson_obj_foreach(row, i, max, key, value)
-    {
+    yyjson_obj_foreach (row, i, max, key, value) {
         if (!(key_flags(json_val_str(key)) & KEY_TYPED))
             json_put_val_k(&w, json_val_str(key), value);
     }
@@ -51,8 +50,7 @@ static bool read_activity(struct live *l, yyjson_val *rows)
     yyjson_val *row;
 
     buf_init(&text, JOB_ROW_MAX);
-    yyjson_arr_foreach(rows, i, max, row)
-    {
+    yyjson_arr_foreach (rows, i, max, row) {
         buf_clear(&text);
         if (json_text(row, false, &text) != STATUS_OK || !meta_add_row(l, buf_str(&text)))
             return false;

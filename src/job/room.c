@@ -45,8 +45,7 @@ void job_room_free(struct job_room *r)
 
     if (!r)
         return;
-    LIST_EACH_SAFE(it, &r->effects)
-    {
+    LIST_EACH_SAFE (it, &r->effects) {
         struct effect *e = CONTAINER_OF(it, struct effect, node);
 
         list_remove(it);
@@ -227,8 +226,7 @@ void live_free(struct job_room *r, struct live *l)
     list_remove(&l->abort.node);
     list_remove(&l->changed.node);
     list_remove(&l->ended.node);
-    LIST_EACH_SAFE(it, &l->waiters)
-    {
+    LIST_EACH_SAFE (it, &l->waiters) {
         list_remove(it);
         free(CONTAINER_OF(it, struct call, node));
     }
@@ -369,8 +367,7 @@ Usec job_tick(struct job_room *r, Usec now)
 
 static void flush_touched(struct job_room *r)
 {
-    LIST_EACH_SAFE(it, &r->touched)
-    {
+    LIST_EACH_SAFE (it, &r->touched) {
         struct live *l = CONTAINER_OF(it, struct live, touched);
 
         list_remove(it);

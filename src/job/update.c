@@ -155,9 +155,9 @@ static void push_list(struct job_room *r, struct live *l, const char *key, yyjso
     buf_init(&text, JOB_FIELD_MAX);
     w = json_writer_init(&text);
     json_arr(&w, NULL);
-    yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, item) json_put_val(&w, NULL, item);
-    yyjson_arr_foreach(more, i, max, item)
-    {
+    yyjson_arr_foreach (yyjson_doc_get_root(doc), i, max, item)
+        json_put_val(&w, NULL, item);
+    yyjson_arr_foreach (more, i, max, item) {
         if (objects ? !yyjson_is_obj(item) : !yyjson_is_str(item))
             continue;
         if (!source) {
@@ -212,8 +212,7 @@ static void merge(struct job_room *r, struct live *l, yyjson_val *update, Usec n
     size_t i, max;
     yyjson_val *key_val, *value;
 
-    yyjson_obj_foreach(update, i, max, key_val, value)
-    {
+    yyjson_obj_foreach (update, i, max, key_val, value) {
         const struct str key = json_val_str(key_val);
 
         if (str_eq_z(key, "push"))
@@ -347,8 +346,7 @@ Status job_edit(struct job_room *r, struct str id, yyjson_val *changes, Usec now
                        STR_FMT(str_slice(id, 0, ID_MAX)));
     if (l->job.state == JOB_COMPLETE)
         return err_set(err, STATUS_CONFLICT, "id", "Job is already complete: %s", l->job.id.z);
-    yyjson_obj_foreach(changes, i, max, key_val, value)
-    {
+    yyjson_obj_foreach (changes, i, max, key_val, value) {
         const struct str key = json_val_str(key_val);
 
         if ((key_flags(key) & KEY_EDIT) && !str_eq_z(key, "notes") && !yyjson_is_arr(value))
@@ -361,8 +359,7 @@ Status job_edit(struct job_room *r, struct str id, yyjson_val *changes, Usec now
             return err_set(err, STATUS_NOMEM, NULL, "Out of memory.");
         effect_push_call(r, l, c);
     }
-    yyjson_obj_foreach(changes, i, max, key_val, value)
-    {
+    yyjson_obj_foreach (changes, i, max, key_val, value) {
         const struct str key = json_val_str(key_val);
         const unsigned flags = key_flags(key);
 

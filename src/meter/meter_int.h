@@ -1,5 +1,5 @@
-/* Inside of the meter: the struct, reading and scanning of small text files, and the pure parsers that
- * tests feed with text. */
+/* Inside of the meter: the struct, reading and scanning of small text files, and the pure parsers
+ * that tests feed with text. */
 #ifndef METER_METER_INT_H
 #define METER_METER_INT_H
 
@@ -96,6 +96,7 @@ void meter_put_disk_stats(struct meter *m, struct json_writer *w, Usec now_mono)
 void meter_put_net_stats(struct meter *m, struct json_writer *w);
 void meter_put_virt(struct meter *m, struct json_writer *w, const char *key);
 void meter_put_self(struct meter *m, struct json_writer *w, const char *key, Usec now_wall);
-void meter_put_rate(struct json_writer *w, const char *key, uint64_t before, uint64_t now, Usec span);
+void meter_put_rate(struct json_writer *w, const char *key, uint64_t before, uint64_t now,
+                    Usec span);
 
 #endif

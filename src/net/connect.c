@@ -1,7 +1,7 @@
 /* Outgoing connections: a name becomes addresses, each is tried in turn until one answers or the
  * deadline is over. A failed attempt closes its handle; the next one starts in the same memory when
  * the close callback has come (stream.c asks connect_next). */
-#include "net_int.h"
+#include "net/net_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,9 +165,9 @@ static bool copy_host(const char *host, struct connect_state *c)
     return h.n > 0 && str_copy_z(h, c->host, sizeof c->host);
 }
 
-Status net_connect(struct loop *l, const char *host, uint16_t port, struct net_tls *tls, Usec deadline,
-                   const struct net_stream_ops *ops, void *ctx, struct net_stream **ret,
-                   struct err *err)
+Status net_connect(struct loop *l, const char *host, uint16_t port, struct net_tls *tls,
+                   Usec deadline, const struct net_stream_ops *ops, void *ctx,
+                   struct net_stream **ret, struct err *err)
 {
     struct connect_state *c = calloc(1, sizeof *c);
     struct net_hub *h = hub_get(l);

@@ -1,9 +1,9 @@
 /* The hub of a loop: shared read buffer and the end-of-turn list.
  *
- * Output written during a turn is collected and sent when the turn ends, by an idle handle: libuv runs
- * it before the next poll and does not block in a poll while one is active, so nothing is ever left
- * behind. What this does not do: sending (stream.c). */
-#include "net_int.h"
+ * Output written during a turn is collected and sent when the turn ends, by an idle handle: libuv
+ * runs it before the next poll and does not block in a poll while one is active, so nothing is ever
+ * left behind. What this does not do: sending (stream.c). */
+#include "net/net_int.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -19,8 +19,8 @@ static void hub_on_idle(uv_idle_t *idle)
         list_remove(node);
         list_push(&turn, node);
     }
-    /* A callback may close or touch any stream: the former takes it off this list, the latter puts it
-     * on the next turn's. So take from the front until none is left. */
+    /* A callback may close or touch any stream: the former takes it off this list, the latter puts
+     * it on the next turn's. So take from the front until none is left. */
     while (!list_empty(&turn)) {
         struct list *node = turn.next;
         list_remove(node);

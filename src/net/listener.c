@@ -1,7 +1,7 @@
-/* Listening sockets, accepted by hand instead of by uv_listen: only so can accepting pause when there
- * are enough connections or no descriptors left, with the kernel's backlog as the queue.
+/* Listening sockets, accepted by hand instead of by uv_listen: only so can accepting pause when
+ * there are enough connections or no descriptors left, with the kernel's backlog as the queue.
  * TCP_NODELAY and keep-alive are set on the listening socket; accepted ones inherit them. */
-#include "net_int.h"
+#include "net/net_int.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

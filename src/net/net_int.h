@@ -2,7 +2,8 @@
  *
  * The hub is what all streams of one loop share: the read buffer (so that an idle connection costs
  * none) and the list of streams with something to do at the end of the turn. It is found by walking
- * the loop's handles, which happens once a listener and once an outgoing connection, and is counted. */
+ * the loop's handles, which happens once a listener and once an outgoing connection, and is
+ * counted. */
 #ifndef NET_INT_H
 #define NET_INT_H
 
@@ -16,6 +17,7 @@
 
 #define NET_TLS_PLAIN     (16u * 1024 + 512) /* one decrypted record always fits */
 #define NET_CHUNK_SMALL   976u               /* with its head within malloc's small classes */
+#define NET_CHUNK_MEDIUM  3500u
 #define NET_CHUNK_BIG     (16u * 1024)
 #define NET_IOV_MAX       32u
 #define NET_HANDSHAKE_MAX (10 * USEC_SEC)
@@ -91,13 +93,13 @@ struct net_stream {
     uint64_t bytes_in;
     uint64_t bytes_out;
     Status why;
-    bool open;       /* connected, handshake done, handed to the owner */
-    bool reading;    /* uv_read_start is in effect */
-    bool paused;     /* wanted by the owner */
-    bool closing;    /* uv_close was called */
-    bool closed;     /* its callback came */
-    bool eof;        /* the peer has ended */
-    bool shut;       /* FIN wanted once the queue is empty */
+    bool open;    /* connected, handshake done, handed to the owner */
+    bool reading; /* uv_read_start is in effect */
+    bool paused;  /* wanted by the owner */
+    bool closing; /* uv_close was called */
+    bool closed;  /* its callback came */
+    bool eof;     /* the peer has ended */
+    bool shut;    /* FIN wanted once the queue is empty */
     bool shut_done;
     bool linger;     /* drop what comes, close at the peer's end */
     bool want_drain; /* was congested */
@@ -123,8 +125,8 @@ bool queue_take(struct out_queue *q, void *p, size_t n); /* frees p when it fail
 void queue_drop(struct out_queue *q, size_t n);
 void queue_done(struct out_queue *q);
 
-struct net_stream *stream_new(struct net_hub *h);                /* NULL when out of memory */
-void stream_free(struct net_stream *s);                          /* one that was never opened */
+struct net_stream *stream_new(struct net_hub *h); /* NULL when out of memory */
+void stream_free(struct net_stream *s);           /* one that was never opened */
 void stream_set_peer(struct net_stream *s, const struct sockaddr *a);
 void stream_turn(struct net_stream *s);
 void stream_read_update(struct net_stream *s);
@@ -140,7 +142,8 @@ void connect_cancel(struct net_stream *s);
 
 Status tls_attach(struct net_stream *s, struct net_tls *t, const char *host);
 void tls_detach(struct net_stream *s);
-void tls_feed(struct net_stream *s, const uint8_t *p, size_t n); /* also n = 0: starts the handshake */
+void tls_feed(struct net_stream *s, const uint8_t *p,
+              size_t n); /* also n = 0: starts the handshake */
 void tls_unstash(struct net_stream *s);
 bool tls_encrypt(struct net_stream *s); /* moves from out to wire; false: failed */
 void tls_notify(struct net_stream *s);  /* close_notify */

@@ -1,6 +1,6 @@
 /* Output queue: small writes gather in shared chunks, big ones are taken as they are. Chunks never
  * move, so that a write in flight may point into them while more is added behind. */
-#include "net_int.h"
+#include "net/net_int.h"
 
 #include <stdlib.h>
 
@@ -29,6 +29,14 @@ static void chunk_link(struct out_queue *q, struct out_chunk *c)
     q->tail = c;
 }
 
+/* Grows with what is queued, so that one message a turn on each of many streams stays small. */
+static size_t usual_chunk(const struct out_queue *q, size_t left)
+{
+    if (!q->tail && left <= NET_CHUNK_SMALL)
+        return NET_CHUNK_SMALL;
+    return q->n + left <= NET_CHUNK_MEDIUM ? NET_CHUNK_MEDIUM : NET_CHUNK_BIG;
+}
+
 bool queue_add(struct out_queue *q, const void *p, size_t n)
 {
     struct out_chunk *c = q->tail;
@@ -38,7 +46,7 @@ bool queue_add(struct out_queue *q, const void *p, size_t n)
 
     if (n > first) {
         const size_t left = n - first;
-        const size_t usual = c || left > NET_CHUNK_SMALL ? NET_CHUNK_BIG : NET_CHUNK_SMALL;
+        const size_t usual = usual_chunk(q, left);
         more = chunk_new(left > usual ? left : usual);
         if (!more)
             return false;

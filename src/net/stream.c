@@ -4,7 +4,7 @@
  * uv_try_write; only what the kernel does not take becomes a uv_write, one at a time. Closing is
  * final at once for the owner (nothing more is sent or delivered) and reported on a later turn.
  * Connecting is in connect.c, TLS in tls.c. */
-#include "net_int.h"
+#include "net/net_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +101,8 @@ static void on_read(uv_stream_t *tcp, ssize_t nread, const uv_buf_t *buf)
 void stream_read_update(struct net_stream *s)
 {
     const bool ready = s->open || (s->tls && !s->connect);
-    const bool want = ready && !s->closing && !s->eof && (s->linger || !s->paused) &&
-                      !(s->tls && s->tls->stash);
+    const bool want =
+        ready && !s->closing && !s->eof && (s->linger || !s->paused) && !(s->tls && s->tls->stash);
     int e;
 
     if (want == s->reading)

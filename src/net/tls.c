@@ -1,7 +1,8 @@
-/* TLS by OpenSSL, fed by hand. A BIO of ours reads from the slice that just arrived and writes into the
- * stream's queue of encrypted output, so that an idle connection holds no buffers but OpenSSL's own
- * state (and those are released, SSL_MODE_RELEASE_BUFFERS). No sessions, tickets or renegotiation. */
-#include "net_int.h"
+/* TLS by OpenSSL, fed by hand. A BIO of ours reads from the slice that just arrived and writes into
+ * the stream's queue of encrypted output, so that an idle connection holds no buffers but OpenSSL's
+ * own state (and those are released, SSL_MODE_RELEASE_BUFFERS). No sessions, tickets or
+ * renegotiation. */
+#include "net/net_int.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>

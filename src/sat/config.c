@@ -1,5 +1,5 @@
-/* The configuration: one JSON document, and the few values of it that are asked for often. A merge makes a
- * new text that is parsed again, so file and memory cannot drift apart. */
+/* The configuration: one JSON document, and the few values of it that are asked for often. A merge
+ * makes a new text that is parsed again, so file and memory cannot drift apart. */
 #include "sat/config.h"
 
 #include <math.h>
@@ -109,7 +109,7 @@ static bool is_managed(yyjson_val *managed, struct str key)
 
     if (!yyjson_is_arr(managed))
         return true;
-    yyjson_arr_foreach(managed, i, max, v) {
+    yyjson_arr_foreach (managed, i, max, v) {
         if (str_eq(json_val_str(v), key))
             return true;
     }
@@ -122,7 +122,7 @@ static void put_merged(struct json_writer *w, yyjson_val *old, yyjson_val *updat
     size_t i, max;
     yyjson_val *k, *v;
 
-    yyjson_obj_foreach(old, i, max, k, v) {
+    yyjson_obj_foreach (old, i, max, k, v) {
         const struct str key = json_val_str(k);
         yyjson_val *fresh = is_managed(managed, key) ? json_get_str(update, key) : NULL;
 
@@ -130,7 +130,7 @@ static void put_merged(struct json_writer *w, yyjson_val *old, yyjson_val *updat
             continue;
         json_put_val_k(w, key, fresh ? fresh : v);
     }
-    yyjson_obj_foreach(update, i, max, k, v) {
+    yyjson_obj_foreach (update, i, max, k, v) {
         const struct str key = json_val_str(k);
 
         if (!json_get_str(old, key) && is_managed(managed, key))
@@ -173,7 +173,7 @@ bool config_has_all(const struct sat_config *c, yyjson_val *update)
 
     if (json_get(c->root, "initial"))
         return false;
-    yyjson_obj_foreach(update, i, max, k, v) {
+    yyjson_obj_foreach (update, i, max, k, v) {
         const struct str key = json_val_str(k);
         yyjson_val *ours = json_get_str(c->root, key);
 

@@ -104,7 +104,7 @@ void env_set_members(struct env *e, yyjson_val *obj)
     size_t i, max;
     yyjson_val *k, *v;
 
-    yyjson_obj_foreach(obj, i, max, k, v)
+    yyjson_obj_foreach (obj, i, max, k, v)
         env_set_val(e, json_val_str(k), v);
 }
 
@@ -138,7 +138,7 @@ void env_set_cleaned(struct env *e, const char *prefix, yyjson_val *obj)
     size_t i, max;
     yyjson_val *k, *v;
 
-    yyjson_obj_foreach(obj, i, max, k, v)
+    yyjson_obj_foreach (obj, i, max, k, v)
         env_set_val(e, clean_name(e->a, prefix, json_val_str(k)), v);
 }
 
@@ -167,7 +167,7 @@ static void path_add(struct buf *path, struct str dir)
 
 static void set_path(struct env *e, const char *home)
 {
-    static const char *const usual[] = { "/bin",     "/sbin",          "/usr/bin",
+    static const char *const usual[] = { "/bin",      "/sbin",          "/usr/bin",
                                          "/usr/sbin", "/usr/local/bin", "/usr/local/sbin" };
     const char *user_home = env_get(e, "HOME");
     const char *old = env_get(e, "PATH");
@@ -177,8 +177,8 @@ static void set_path(struct env *e, const char *home)
 
     buf_init(&path, ENV_ENTRY_MAX / 2);
     path_add(&path, arena_printf(e->a, "%s/bin", home));
-    path_add(&path, arena_printf(e->a, "%s/.local/bin",
-                                 user_home && *user_home ? user_home : "/root"));
+    path_add(&path,
+             arena_printf(e->a, "%s/.local/bin", user_home && *user_home ? user_home : "/root"));
     while (rest.n && str_split(&rest, ':', &part)) {
         if (part.n)
             path_add(&path, part);

@@ -1,10 +1,11 @@
-/* Following the streams of jobs. A stream is read in blocks on the lane, fed to the parser here, and what comes
- * out goes to the conductor at once: so a block in flight and an unfinished line are all that is ever in
- * memory. Nothing is read while the conductor does not take it (no link, no seek yet, congested).
+/* Following the streams of jobs. A stream is read in blocks on the lane, fed to the parser here,
+ * and what comes out goes to the conductor at once: so a block in flight and an unfinished line are
+ * all that is ever in memory. Nothing is read while the conductor does not take it (no link, no
+ * seek yet, congested).
  *
- * Positions: the parser counts what it gives (log_pos, meta_next); log_sent and meta_sent say what the conductor
- * has. To go back the parser is made anew and the stream read again from its start; what the conductor has is
- * passed over. */
+ * Positions: the parser counts what it gives (log_pos, meta_next); log_sent and meta_sent say what
+ * the conductor has. To go back the parser is made anew and the stream read again from its start;
+ * what the conductor has is passed over. */
 #include "sat/runner_int.h"
 
 #include <inttypes.h>
@@ -121,6 +122,8 @@ static void on_meta(void *ctx, struct str text)
     while (number_taken(j, n))
         n++;
     j->meta_next = n + 1;
+    if (n > j->meta_high)
+        j->meta_high = n;
     if (j->stage == STAGE_ENDED && n > j->final_metas)
         return;
     rows_send_below(j, n);
@@ -136,13 +139,13 @@ static bool caught_up(const struct sat_job *j)
 
 void follow_rows_send(struct sat_job *j)
 {
-    if (j->seeked && caught_up(j))
+    if (j->seeked && caught_up(j) && !j->behind)
         rows_send_below(j, UINT32_MAX);
 }
 
 uint32_t follow_last_row(const struct sat_job *j)
 {
-    uint32_t last = j->meta_next - 1;
+    uint32_t last = j->meta_high;
 
     if (j->n_rows && j->rows[j->n_rows - 1].n > last)
         last = j->rows[j->n_rows - 1].n;
@@ -153,7 +156,7 @@ void follow_rows_number(struct sat_job *j)
 {
     for (size_t i = 0; i < j->n_rows; i++) {
         const uint32_t earlier = i ? j->rows[i - 1].n : 0;
-        uint32_t n = j->meta_next - 1;
+        uint32_t n = j->meta_high > j->final_metas ? j->meta_high : j->final_metas;
 
         if (j->rows[i].n)
             continue;
@@ -211,7 +214,7 @@ void follow_take_rows(struct sat_job *j, yyjson_val *rows)
     size_t i, max;
     yyjson_val *v;
 
-    yyjson_arr_foreach(rows, i, max, v) {
+    yyjson_arr_foreach (rows, i, max, v) {
         const int64_t n = json_i64(v, "n", 0);
 
         if (n <= (int64_t)last || n >= UINT32_MAX)
@@ -270,7 +273,7 @@ static bool parser_new(struct sat_job *j)
     j->log_pos = 0;
     j->meta_next = 1;
     j->row_next = 0;
-    j->lost = false;
+    j->behind = false;
     return true;
 }
 
@@ -361,7 +364,6 @@ static void fed(struct sat_job *j, const struct read_work *w, size_t used, Statu
         follow_read(j); /* a frame larger than the block */
     } else if (!w->alive) {
         stdio_cut(j->parser);
-        j->lost = true;
         ended(j, "1", "Supervisor of the job was lost.");
     }
 }
@@ -405,7 +407,8 @@ static void read_back(struct lane_work *work)
         } else if (w->base.status == STATUS_OK) {
             feed(j, w);
         } else {
-            log_event(LOG_ERROR, "job.read", "job=%s reason=%s", j->id.z, LOG_QUOTED(str_z(w->base.err.text)));
+            log_event(LOG_ERROR, "job.read", "job=%s reason=%s", j->id.z,
+                      LOG_QUOTED(str_z(w->base.err.text)));
             j->last_read = 0; /* the next tick tries again */
         }
     }
@@ -471,27 +474,41 @@ void follow_pulse(struct sat_job *j, Usec now)
 
 bool follow_seek(struct sat_job *j, uint64_t pos, uint32_t meta, uint32_t push)
 {
-    const bool same = j->parser && pos == j->log_pos && pos == j->log_sent && meta + 1 == j->meta_next &&
-                      meta == j->meta_sent && push == stdio_pushes(j->parser);
+    const bool same = j->parser && !j->behind && pos == j->log_pos && pos == j->log_sent &&
+                      meta == j->meta_sent && push == j->push_sent;
 
     j->seeked = true;
     j->final_sent = false;
     j->log_sent = pos;
     j->meta_sent = meta;
     j->push_sent = push;
-    if (!same && (j->stage == STAGE_RUNNING || j->stage == STAGE_FINISHING || j->stage == STAGE_ENDED) &&
-        !parser_new(j))
+    if (!same && j->stage == STAGE_FINISHING)
+        j->behind = true; /* the parser's record is still needed; STAGE_ENDED reads again */
+    if (!same && (j->stage == STAGE_RUNNING || j->stage == STAGE_ENDED) && !parser_new(j))
         return false;
     follow_rows_number(j);
-    if (j->stage == STAGE_ENDED) {
-        const bool has_all = pos >= j->final_log && meta >= j->final_metas && push >= j->final_pushes;
-
-        if (has_all)
-            j->offset = j->stream_end;
-        if (j->offset >= j->stream_end)
-            finish_seeked(j);
-    }
+    if (j->stage == STAGE_ENDED)
+        follow_ended(j);
     follow_rows_send(j);
     follow_read(j);
     return true;
+}
+
+void follow_ended(struct sat_job *j)
+{
+    const bool has_all = j->log_sent >= j->final_log && j->meta_sent >= j->final_metas &&
+                         j->push_sent >= j->final_pushes;
+
+    if (!j->seeked)
+        return;
+    if (has_all || !link_exact(j->runner->sat->link)) {
+        j->offset = j->stream_end;
+    } else if (j->behind && !parser_new(j)) {
+        log_event(LOG_ERROR, "job.no_memory", "job=%s", j->id.z);
+        return;
+    }
+    if (j->offset >= j->stream_end)
+        finish_seeked(j);
+    else
+        follow_read(j);
 }

@@ -1,5 +1,5 @@
-/* The link to the conductor (reference/satellite.md 2-12): which one to call, hello and join, echoes, and
- * coming back with a growing, jittered delay. Everything about jobs goes to the runner.
+/* The link to the conductor (reference/satellite.md 2-12): which one to call, hello and join,
+ * echoes, and coming back with a growing, jittered delay. Everything about jobs goes to the runner.
  *
  * One idea: there is at most one socket; `why_down` says what may bring the next one. */
 #include <ctype.h>
@@ -47,13 +47,13 @@ static void connect_now(void *arg);
 static void own_hostname(struct link *l)
 {
     const char *name = getenv("HOSTNAME");
-    char system[LINK_HOST_MAX] = "localhost";
+    char os_name[LINK_HOST_MAX] = "localhost";
 
     if (!name || !*name)
         name = getenv("HOST");
     if (!name || !*name) {
-        (void)gethostname(system, sizeof(system) - 1);
-        name = system;
+        (void)gethostname(os_name, sizeof(os_name) - 1);
+        name = os_name;
     }
     (void)str_copy_z(l->sat->config.hostname.p ? l->sat->config.hostname : str_z(name), l->hostname,
                      sizeof(l->hostname));
@@ -177,8 +177,9 @@ static void on_close(void *ctx, struct ws *w, int code, const struct err *err)
 
     if (w != l->ws)
         return;
-    log_event(l->was_open ? LOG_INFO : LOG_WARN, "link.down", "host=%s port=%u code=%d reason=%s", l->host,
-              l->port, code, LOG_QUOTED(str_z(err && err->text[0] ? err->text : "closed")));
+    log_event(l->was_open ? LOG_INFO : LOG_WARN, "link.down", "host=%s port=%u code=%d reason=%s",
+              l->host, l->port, code,
+              LOG_QUOTED(str_z(err && err->text[0] ? err->text : "closed")));
     went_down(l);
 }
 
@@ -248,16 +249,17 @@ static void connect_now(void *arg)
         return;
     }
     ipv6 = strchr(l->host, ':') != NULL;
-    (void)snprintf(url, sizeof(url), "%s://%s%s%s:%u/", l->secure ? "wss" : "ws", ipv6 ? "[" : "", l->host,
-                   ipv6 ? "]" : "", l->port);
+    (void)snprintf(url, sizeof(url), "%s://%s%s%s:%u/", l->secure ? "wss" : "ws", ipv6 ? "[" : "",
+                   l->host, ipv6 ? "]" : "", l->port);
     (void)snprintf(l->base_url, sizeof(l->base_url), "%s://%s%s%s:%u", l->secure ? "https" : "http",
                    ipv6 ? "[" : "", l->host, ipv6 ? "]" : "", l->port);
     if (l->secure)
         tls = sat_tls(l->sat, &err);
     l->was_open = false;
     l->state = LINK_CONNECTING;
-    if ((l->secure && !tls) || ws_connect(l->sat->loop, url, tls, SAT_USER_AGENT, l->sat->config.connect_timeout,
-                                          &config, &ops, l, &l->ws, &err) != STATUS_OK) {
+    if ((l->secure && !tls) ||
+        ws_connect(l->sat->loop, url, tls, SAT_USER_AGENT, l->sat->config.connect_timeout, &config,
+                   &ops, l, &l->ws, &err) != STATUS_OK) {
         l->ws = NULL;
         connect_failed(l, err.text);
     }
@@ -524,7 +526,8 @@ static void on_message(void *ctx, struct ws *w, struct str text, bool binary)
         return;
     a = arena_new((size_t)SAT_MESSAGE_MAX * 16);
     if (!a || wire_parse(a, text, WIRE_TO_SATELLITE, &kind, &data, &err) != STATUS_OK)
-        log_event(LOG_WARN, "link.bad_message", "bytes=%zu reason=%s", text.n, LOG_QUOTED(str_z(err.text)));
+        log_event(LOG_WARN, "link.bad_message", "bytes=%zu reason=%s", text.n,
+                  LOG_QUOTED(str_z(err.text)));
     else
         dispatch(l, kind, data);
     loop_span_end(&span);

@@ -1,5 +1,6 @@
-/* Scripts of plugins on disk (reference/satellite.md 11): TEMP/plugins/ID holds the script of each plugin that
- * has one, and nothing else. Written on the probe lane, one update after the other; launches wait meanwhile. */
+/* Scripts of plugins on disk (reference/satellite.md 11): TEMP/plugins/ID holds the script of each
+ * plugin that has one, and nothing else. Written on the probe lane, one update after the other;
+ * launches wait meanwhile. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ static char *scripts_json(yyjson_val *plugins)
     buf_init(&text, SAT_MESSAGE_MAX);
     w = json_writer_init(&text);
     json_arr(&w, NULL);
-    yyjson_arr_foreach(plugins, i, max, v) {
+    yyjson_arr_foreach (plugins, i, max, v) {
         if (!str_is_word(json_str(v, "id")) || !json_str(v, "script").n || n++ >= SAT_PLUGINS_MAX)
             continue;
         json_obj(&w, NULL);
@@ -83,7 +84,7 @@ static bool listed(yyjson_val *list, const char *name)
     size_t i, max;
     yyjson_val *v;
 
-    yyjson_arr_foreach(list, i, max, v) {
+    yyjson_arr_foreach (list, i, max, v) {
         if (str_eq_z(json_str(v, "id"), name))
             return true;
     }
@@ -114,9 +115,10 @@ static void scripts_do(struct lane_work *work)
     yyjson_val *v;
 
     for (size_t k = 0; k < 2; k++) {
-        if (w->json[k] && json_parse(str_z(w->json[k]), SAT_MESSAGE_MAX, &docs[k], NULL) != STATUS_OK)
+        if (w->json[k] &&
+            json_parse(str_z(w->json[k]), SAT_MESSAGE_MAX, &docs[k], NULL) != STATUS_OK)
             docs[k] = NULL;
-        yyjson_arr_foreach(yyjson_doc_get_root(docs[k]), i, max, v)
+        yyjson_arr_foreach (yyjson_doc_get_root(docs[k]), i, max, v)
             w->failed += !write_script(w->folder, json_str(v, "id"), json_str(v, "script"));
     }
     remove_others(w->folder, docs);

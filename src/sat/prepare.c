@@ -188,8 +188,8 @@ static Status refuse_builtin(struct build *b, struct err *err)
     struct str name = str_trim(json_str(b->job, "command"));
 
     name = str_slice(name, 1, name.n - 1);
-    return err_set(err, STATUS_UNSUPPORTED, NULL, "Setup Error: built-in plugin not supported: %.*s",
-                   STR_FMT(name));
+    return err_set(err, STATUS_UNSUPPORTED, NULL,
+                   "Setup Error: built-in plugin not supported: %.*s", STR_FMT(name));
 }
 
 static bool has_blank(struct str s)
@@ -231,7 +231,8 @@ static Status argv_add_script(struct build *b, const char ***argv, struct err *e
     return STATUS_OK;
 }
 
-static Status argv_program(struct build *b, const char *const *env, const char ***ret, struct err *err)
+static Status argv_program(struct build *b, const char *const *env, const char ***ret,
+                           struct err *err)
 {
     const struct str command = str_trim(json_str(b->job, "command"));
     Status st = STATUS_OK;
@@ -272,7 +273,8 @@ static Status shell_script(struct build *b, struct buf *script, struct err *err)
     return STATUS_OK;
 }
 
-static Status argv_build(struct build *b, const char *const *env, struct prepared *out, struct err *err)
+static Status argv_build(struct build *b, const char *const *env, struct prepared *out,
+                         struct err *err)
 {
     const char **argv = NULL;
     Status st = STATUS_OK;
@@ -313,7 +315,7 @@ static void put_files(struct json_writer *w, yyjson_val *files, bool runner)
     yyjson_val *v;
 
     json_arr(w, "files");
-    yyjson_arr_foreach(files, i, max, v) {
+    yyjson_arr_foreach (files, i, max, v) {
         if (!yyjson_is_obj(v)) {
             json_put_val(w, NULL, v);
             continue;
@@ -365,9 +367,9 @@ static void put_meta(struct json_writer *w, const struct build *b)
 
 static Status stdin_build(struct build *b, struct buf *out, struct err *err)
 {
-    static const char *const meta[] = { "xy",       "type",     "cwd",        "log_file",
-                                        "secrets",  "base_url", "socket_opts", "temp_dir",
-                                        "airgap",   "activity", "auth_token", "input" };
+    static const char *const meta[] = { "xy",      "type",     "cwd",         "log_file",
+                                        "secrets", "base_url", "socket_opts", "temp_dir",
+                                        "airgap",  "activity", "auth_token",  "input" };
     const char *skip[COUNT_OF(meta) + DETAILS_MAX + 1] = { NULL };
     size_t n = 0;
     struct json_writer w = json_writer_init(out);
@@ -381,7 +383,7 @@ static Status stdin_build(struct build *b, struct buf *out, struct err *err)
     json_obj(&w, NULL);
     json_put_i64(&w, "xy", 1);
     json_put_z(&w, "type", "event");
-    yyjson_obj_foreach(b->details, i, max, k, v) {
+    yyjson_obj_foreach (b->details, i, max, k, v) {
         if (n < COUNT_OF(skip) - 1)
             skip[n++] = yyjson_get_str(k);
     }

@@ -1,5 +1,5 @@
-/* The table of jobs: messages of the conductor that concern jobs, start-up from the spool, and the works on
- * lanes. What happens to one job is in the files that runner_int.h lists. */
+/* The table of jobs: messages of the conductor that concern jobs, start-up from the spool, and the
+ * works on lanes. What happens to one job is in the files that runner_int.h lists. */
 #include "sat/runner_int.h"
 
 #include <inttypes.h>
@@ -148,7 +148,7 @@ static bool take_inputs(struct sat_job *j, yyjson_val *files)
     j->inputs = calloc(n, sizeof(*j->inputs));
     if (!j->inputs)
         return false;
-    yyjson_arr_foreach(files, i, max, v) {
+    yyjson_arr_foreach (files, i, max, v) {
         struct input_file *f = &j->inputs[j->n_inputs];
 
         if (!json_str(v, "path").n)
@@ -304,7 +304,7 @@ void launch_accepted(struct sat_job *j)
 }
 
 /* A launch that cannot even be stored: it ends at once. */
-static void refuse(struct runner *r, struct str id, const char *why)
+void runner_refuse(struct runner *r, struct str id, const char *why)
 {
     AUTO_BUF struct buf frame;
     struct json_writer w;
@@ -343,12 +343,12 @@ void runner_launch(struct runner *r, yyjson_val *data)
         return;
     }
     if (sat_refuses(r->sat)) {
-        refuse(r, id, "Setup Error: Server is shutting down. Job cannot launch.");
+        runner_refuse(r, id, "Setup Error: Server is shutting down. Job cannot launch.");
         return;
     }
     j = r->jobs.n < SPOOL_JOBS_MAX ? job_new(r, id) : NULL;
     if (!j) {
-        refuse(r, id, "Setup Error: The satellite has too many jobs.");
+        runner_refuse(r, id, "Setup Error: The satellite has too many jobs.");
         return;
     }
     launch_store(j, data);
@@ -399,11 +399,14 @@ void runner_done(struct runner *r, yyjson_val *data)
     size_t i, max;
     yyjson_val *v;
 
-    yyjson_arr_foreach(json_get(data, "ids"), i, max, v) {
+    yyjson_arr_foreach (json_get(data, "ids"), i, max, v) {
         struct sat_job *j = job_get(r, json_val_str(v));
 
-        if (j)
+        if (j && j->stage == STAGE_ENDED)
             finish_forget(j);
+        else if (j &&
+                 j->stage != STAGE_STORING) /* given up; its end is wanted, what it says is not */
+            (void)follow_seek(j, UINT64_MAX / 2, UINT32_MAX, UINT32_MAX);
     }
 }
 
@@ -428,6 +431,8 @@ void runner_joined(struct runner *r)
 
         if (j->stage == STAGE_RUNNING)
             follow_row(j, "Reconnected to conductor server: %s", link_base_url(r->sat->link));
+        if (j->parser)
+            stdio_redeliver(j->parser);
         if (!exact) {
             follow_rows_number(j);
             follow_read(j);
@@ -580,6 +585,7 @@ static void recover_job(void *ctx, struct str id)
     AUTO(json_doc_free) yyjson_doc *final = NULL;
     AUTO(json_doc_free) yyjson_doc *abort = NULL;
     char boot[SPOOL_BOOT_MAX] = "";
+    char cwd[SPOOL_PATH_MAX];
 
     if (!j)
         return;
@@ -590,7 +596,8 @@ static void recover_job(void *ctx, struct str id)
     }
     final = recover_doc(j, "final.json");
     abort = recover_doc(j, "abort.json");
-    log_event(LOG_INFO, "job.recovered", "job=%s final=%d abort=%d", j->id.z, final != NULL, abort != NULL);
+    log_event(LOG_INFO, "job.recovered", "job=%s final=%d abort=%d", j->id.z, final != NULL,
+              abort != NULL);
     if (final) {
         finish_resume(j, yyjson_doc_get_root(final));
         return;
@@ -600,6 +607,8 @@ static void recover_job(void *ctx, struct str id)
         recover_input_rows(j);
         follow_start(j, false);
     }
+    if (j->stage == STAGE_FETCHING && job_cwd(j, cwd) == STATUS_OK)
+        (void)!file_mkdirs(cwd, 0755, NULL);
     if (abort)
         kill_resume(j, yyjson_doc_get_root(abort));
     if (j->stage == STAGE_FETCHING && !abort && strcmp(boot, r->boot) != 0)

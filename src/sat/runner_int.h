@@ -8,8 +8,8 @@
  *   report.c   the second's record of running jobs: processes, CPU, memory
  *   watch.c    inotify on the streams
  *
- * Work on lanes carries the job's id; when it comes back the job may be gone. A job never vanishes while
- * `busy` work of it is on a lane. */
+ * Work on lanes carries the job's id; when it comes back the job may be gone. A job never vanishes
+ * while `busy` work of it is on a lane. */
 #ifndef SAT_RUNNER_INT_H
 #define SAT_RUNNER_INT_H
 
@@ -20,15 +20,15 @@
 #include "sat/spool.h"
 #include "sat/stdio.h"
 
-#define RUNNER_READS_MAX     LIMIT(4u, 1u)           /* streams being read at once */
+#define RUNNER_READS_MAX     LIMIT(4u, 1u) /* streams being read at once */
 #define RUNNER_READ_SIZE     LIMIT(128u * 1024, 128u)
-#define RUNNER_TRANSFERS_MAX LIMIT(8u, 1u)           /* files going up or down at once */
+#define RUNNER_TRANSFERS_MAX LIMIT(8u, 1u) /* files going up or down at once */
 #define RUNNER_ROWS_MAX      LIMIT(2000u, 16u)
-#define RUNNER_FILES_MAX     LIMIT(1000u, 4u)        /* output files of one job */
-#define RUNNER_BATCH         (50 * USEC_MSEC)        /* log text is collected for so long */
-#define RUNNER_CHANGES       (100 * USEC_MSEC)       /* between two messages of changes of one job */
-#define RUNNER_PROCS_MAX     LIMIT(100u, 4u)         /* entries of a job's `procs` */
-#define RUNNER_IDLE_LOOK     (10 * USEC_SEC)         /* a stream without a sign is looked at again */
+#define RUNNER_FILES_MAX     LIMIT(1000u, 4u)  /* output files of one job */
+#define RUNNER_BATCH         (50 * USEC_MSEC)  /* log text is collected for so long */
+#define RUNNER_CHANGES       (100 * USEC_MSEC) /* between two messages of changes of one job */
+#define RUNNER_PROCS_MAX     LIMIT(100u, 4u)   /* entries of a job's `procs` */
+#define RUNNER_IDLE_LOOK     (10 * USEC_SEC)   /* a stream without a sign is looked at again */
 #define RUNNER_RETRY_MAX     (8 * USEC_SEC)
 
 enum stage {
@@ -93,7 +93,7 @@ struct sat_job {
     bool reading;
     bool seeked; /* the conductor said (or we know) where to go on */
     bool read_later;
-    bool lost;
+    bool behind; /* the conductor wants to hear again what the parser has given already */
     Usec last_read;
     int wd;
 
@@ -101,6 +101,7 @@ struct sat_job {
     uint64_t log_pos;   /* bytes of log the parser has given so far */
     uint64_t log_sent;  /* bytes the conductor has */
     uint32_t meta_next; /* next number for a row of the stream */
+    uint32_t meta_high; /* highest number ever given to one by this process */
     uint32_t meta_sent; /* number of the last row the conductor has */
     uint32_t push_sent; /* number of the last push the conductor has */
     struct job_row *rows;
@@ -122,8 +123,8 @@ struct sat_job {
     size_t n_marks;
 
     /* the end */
-    char *end_code; /* JSON; NULL: the parser's */
-    char *end_text; /* JSON */
+    char *end_code;    /* JSON; NULL: the parser's */
+    char *end_text;    /* JSON */
     yyjson_doc *files; /* {list, done} */
     size_t next_file;
     struct http_exchange *exchange;
@@ -150,15 +151,16 @@ struct runner {
     struct watch *watch;
     char boot[SPOOL_BOOT_MAX];
     struct id_source ids;
-    struct buf text;     /* log text of the job being fed */
+    struct buf text; /* log text of the job being fed */
     uint64_t text_pos;
     bool pumping;
-    bool scanning;       /* /proc is being read */
-    Usec scan_after;     /* mono */
+    bool scanning;   /* /proc is being read */
+    Usec scan_after; /* mono */
     Usec scan_last;
 };
 
-/* A work on a lane for a job. `job` is only valid as long as the job is not freed, which `busy` guarantees. */
+/* A work on a lane for a job. `job` is only valid as long as the job is not freed, which `busy`
+ * guarantees. */
 struct job_work {
     struct lane_work work;
     struct sat_job *job;
@@ -166,7 +168,8 @@ struct job_work {
     struct err err;
 };
 Status job_post(struct sat_job *j, struct job_work *w, LaneWorkFn work, LaneWorkFn done) MUST_USE;
-/* First thing in `done`; false when the job is gone (and may just have been freed): only free the work. */
+/* First thing in `done`; false when the job is gone (and may just have been freed): only free the
+ * work. */
 bool job_back(struct job_work *w);
 
 /* runner.c */
@@ -178,11 +181,15 @@ bool job_take_launch(struct sat_job *j, yyjson_val *launch); /* facts of {job, d
 Status job_cwd(const struct sat_job *j, char out[SPOOL_PATH_MAX]) MUST_USE;
 void job_log_file(const struct sat_job *j, char out[SPOOL_PATH_MAX]);
 void runner_pulse(struct runner *r);
-/* A frame {"cmd":"jobs","data":{ID:{ is begun: the caller writes members and calls job_frame_send. */
+/* Ends a job that is not in the spool. */
+void runner_refuse(struct runner *r, struct str id, const char *why);
+/* A frame {"cmd":"jobs","data":{ID:{ is begun: the caller writes members and calls job_frame_send.
+ */
 struct json_writer job_frame_begin(const struct sat_job *j, struct buf *frame, const char *state);
 bool job_frame_send(struct sat_job *j, struct json_writer *w, struct buf *frame);
 
-/* Transfers: at most RUNNER_TRANSFERS_MAX at once. False: it is queued and job_step will be called. */
+/* Transfers: at most RUNNER_TRANSFERS_MAX at once. False: it is queued and job_step will be called.
+ */
 bool transfer_begin(struct sat_job *j);
 void transfer_end(struct sat_job *j);
 /* Goes on with whatever the job waits for. */
@@ -195,11 +202,12 @@ void launch_accepted(struct sat_job *j);
 
 /* follow.c */
 void follow_start(struct sat_job *j, bool seeked);
-void follow_read(struct sat_job *j);          /* its stream may have grown */
+void follow_read(struct sat_job *j); /* its stream may have grown */
 void follow_pump(struct runner *r);
 bool follow_seek(struct sat_job *j, uint64_t pos, uint32_t meta, uint32_t push);
+void follow_ended(struct sat_job *j); /* STAGE_ENDED: reads again what is missing, or delivers */
 void follow_row(struct sat_job *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void follow_rows_number(struct sat_job *j);   /* once seeked */
+void follow_rows_number(struct sat_job *j); /* once seeked */
 void follow_rows_send(struct sat_job *j);
 void follow_changes(struct sat_job *j, bool force);
 uint32_t follow_last_row(const struct sat_job *j);
@@ -218,19 +226,21 @@ void kill_tick(struct sat_job *j, Usec now_mono);
 void finish_begin(struct sat_job *j, const char *code, const char *description);
 void finish_step(struct sat_job *j);
 void finish_resume(struct sat_job *j, yyjson_val *final);
-void finish_seeked(struct sat_job *j);        /* STAGE_ENDED and everything before the result is delivered */
-void finish_forget(struct sat_job *j);        /* job_done */
+void finish_seeked(
+    struct sat_job *j); /* STAGE_ENDED and everything before the result is delivered */
+void finish_forget(struct sat_job *j); /* job_done */
 void put_usage(struct json_writer *w, const char *key, const struct usage *u);
 
 /* report.c */
 void report_tick(struct runner *r, Usec now_mono);
-void report_done(struct sat_job *j);
+void report_done(struct sat_job *j); /* frees what it keeps of a job */
 
 /* watch.c */
 struct watch;
-struct watch *watch_new(struct loop *l, void (*fn)(void *ctx, int wd, bool closed), void *ctx, struct err *err);
+struct watch *watch_new(struct loop *l, void (*fn)(void *ctx, int wd, bool closed), void *ctx,
+                        struct err *err);
 void watch_free(struct watch *w);
-int watch_add(struct watch *w, const char *path);  /* -1: not watched, the tick will look */
+int watch_add(struct watch *w, const char *path); /* -1: not watched, the tick will look */
 void watch_remove(struct watch *w, int wd);
 
 #endif

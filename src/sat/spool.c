@@ -11,7 +11,7 @@
 #include "base/vec.h"
 #include "sat/super.h"
 
-#define TRASH "trash."
+#define TRASH       "trash."
 #define MODE_FOLDER 0711 /* a job of another user must reach its script */
 
 bool spool_path(const char *spool, struct str id, const char *name, char out[SPOOL_PATH_MAX])
@@ -61,7 +61,7 @@ Status spool_store(const char *spool, struct str id, struct str launch, struct e
     if (!st)
         st = sync_folder(spool, err);
     if (st)
-        (void)file_remove_tree(folder, NULL);
+        (void)!file_remove_tree(folder, NULL);
     return st;
 }
 
@@ -95,7 +95,8 @@ Status spool_put(const char *spool, struct str id, const char *name, struct str 
     return durable ? file_replace(path, text, 0600, err) : replace_quickly(path, text, err);
 }
 
-Status spool_get(const char *spool, struct str id, const char *name, struct buf *out, struct err *err)
+Status spool_get(const char *spool, struct str id, const char *name, struct buf *out,
+                 struct err *err)
 {
     char path[SPOOL_PATH_MAX];
 
@@ -120,8 +121,8 @@ void spool_forget(const char *spool, struct str id)
         return;
     (void)snprintf(trash, sizeof(trash), "%s/" TRASH "%.*s", spool, STR_FMT(id));
     if (rename(path, trash) != 0 && errno != ENOENT)
-        (void)file_remove_tree(path, NULL);
-    (void)file_remove_tree(trash, NULL);
+        (void)!file_remove_tree(path, NULL);
+    (void)!file_remove_tree(trash, NULL);
 }
 
 static Status list_names(const char *spool, struct vec *names, struct err *err)
@@ -146,7 +147,8 @@ static Status list_names(const char *spool, struct vec *names, struct err *err)
     return st;
 }
 
-Status spool_scan(const char *spool, void (*fn)(void *ctx, struct str id), void *ctx, struct err *err)
+Status spool_scan(const char *spool, void (*fn)(void *ctx, struct str id), void *ctx,
+                  struct err *err)
 {
     struct vec names = { 0 };
     Status st = list_names(spool, &names, err);
@@ -159,7 +161,7 @@ Status spool_scan(const char *spool, void (*fn)(void *ctx, struct str id), void 
             fn(ctx, name);
         } else if (!st && (str_is_word(name) || str_starts(name, STR(TRASH)))) {
             (void)snprintf(path, sizeof(path), "%s/%s", spool, name.p);
-            (void)file_remove_tree(path, NULL);
+            (void)!file_remove_tree(path, NULL);
         }
         free(names.at[i]);
     }
@@ -178,8 +180,8 @@ static int open_stream(const char *spool, struct str id)
     return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-Status spool_read_stream(const char *spool, struct str id, uint64_t offset, size_t max, struct buf *out,
-                         bool *ret_alive, uint64_t *ret_size, struct err *err)
+Status spool_read_stream(const char *spool, struct str id, uint64_t offset, size_t max,
+                         struct buf *out, bool *ret_alive, uint64_t *ret_size, struct err *err)
 {
     char folder[SPOOL_PATH_MAX];
     const int fd = open_stream(spool, id);

@@ -1,14 +1,16 @@
-/* The spool: one folder a job, SPOOL/JOBID/, in which everything lies that must outlive the satellite.
+/* The spool: one folder a job, SPOOL/JOBID/, in which everything lies that must outlive the
+ * satellite.
  *
- *   launch.json  the launch as it came, with the boot id; durable before the conductor hears "accepted"
- *   exec, stdin, script   what the supervisor needs; made again from launch.json while there is no stream
- *   stream       written by the supervisor (super.h); the log, the rows and the result are a function of it
- *   abort.json   {reason, at, rows}: the job was told to end
- *   files.json   {list, done}: what is to be uploaded and the records of what was
- *   final.json   {stream_end, log_size, rows, job}: the result, until the conductor has it
+ *   launch.json  the launch as it came, with the boot id; durable before the conductor hears
+ * "accepted" exec, stdin, script   what the supervisor needs; made again from launch.json while
+ * there is no stream stream       written by the supervisor (super.h); the log, the rows and the
+ * result are a function of it abort.json   {reason, at, rows}: the job was told to end files.json
+ * {list, done}: what is to be uploaded and the records of what was final.json   {stream_end,
+ * log_size, rows, job}: the result, until the conductor has it
  *
- * A folder without launch.json was never accepted and goes. No stream and the boot id of now: the job has not
- * started. No stream and another boot id: nobody knows, so it counts as lost and is not started again.
+ * A folder without launch.json was never accepted and goes. No stream and the boot id of now: the
+ * job has not started. No stream and another boot id: nobody knows, so it counts as lost and is not
+ * started again.
  *
  * Thread: any; blocking (start-up and lanes). */
 #ifndef SAT_SPOOL_H
@@ -31,25 +33,31 @@ bool spool_path(const char *spool, struct str id, const char *name, char out[SPO
 
 void spool_boot_id(char out[SPOOL_BOOT_MAX]);
 
-/* The folder and launch.json; after OK they survive power loss. EXISTS when there is one already. */
+/* The folder and launch.json; after OK they survive power loss. EXISTS when there is one already.
+ */
 Status spool_store(const char *spool, struct str id, struct str launch, struct err *err) MUST_USE;
 /* A file of the job, replaced whole; durable: survives power loss. */
 Status spool_put(const char *spool, struct str id, const char *name, struct str text, bool durable,
                  struct err *err) MUST_USE;
-Status spool_get(const char *spool, struct str id, const char *name, struct buf *out, struct err *err) MUST_USE;
+Status spool_get(const char *spool, struct str id, const char *name, struct buf *out,
+                 struct err *err) MUST_USE;
 bool spool_has(const char *spool, struct str id, const char *name);
 /* Moves the folder away in one step, then removes it. */
 void spool_forget(const char *spool, struct str id);
 
-/* Removes what forgetting left behind, and folders that never were accepted; calls fn for each job. */
-Status spool_scan(const char *spool, void (*fn)(void *ctx, struct str id), void *ctx, struct err *err) MUST_USE;
+/* Removes what forgetting left behind, and folders that never were accepted; calls fn for each job.
+ */
+Status spool_scan(const char *spool, void (*fn)(void *ctx, struct str id), void *ctx,
+                  struct err *err) MUST_USE;
 
-/* Bytes of the stream from offset on, appended to out (at most `max`). *ret_alive: the supervisor lived before
- * the bytes were read. *ret_size: of the file. MISSING when there is no stream. */
-Status spool_read_stream(const char *spool, struct str id, uint64_t offset, size_t max, struct buf *out,
-                         bool *ret_alive, uint64_t *ret_size, struct err *err) MUST_USE;
+/* Bytes of the stream from offset on, appended to out (at most `max`). *ret_alive: the supervisor
+ * lived before the bytes were read. *ret_size: of the file. MISSING when there is no stream. */
+Status spool_read_stream(const char *spool, struct str id, uint64_t offset, size_t max,
+                         struct buf *out, bool *ret_alive, uint64_t *ret_size,
+                         struct err *err) MUST_USE;
 
-/* The processes of a job, from the first frame of its stream; false when it has not started (or will not). */
+/* The processes of a job, from the first frame of its stream; false when it has not started (or
+ * will not). */
 struct spool_process {
     pid_t pid, supervisor;
     uint64_t start_ticks;

@@ -1,7 +1,7 @@
-/* Frames to lines to text. One idea: a line of stdout is held back only as long as it could still become a
- * message (it starts with '{') or is short; everything else goes to the log as it comes, made valid UTF-8 on
- * the way. Frames are whole (super.h) and their bounds never change, so whatever depends on them comes out
- * the same when the stream is read again. */
+/* Frames to lines to text. One idea: a line of stdout is held back only as long as it could still
+ * become a message (it starts with '{') or is short; everything else goes to the log as it comes,
+ * made valid UTF-8 on the way. Frames are whole (super.h) and their bounds never change, so
+ * whatever depends on them comes out the same when the stream is read again. */
 #include "sat/stdio.h"
 
 #include <ctype.h>
@@ -222,7 +222,8 @@ static void json_line(struct stdio_parser *p, struct str line, Usec at)
     if (stdio_update(p, root, at))
         return;
     buf_init(&compact, STDIO_JSON_LINE_MAX + 1);
-    if (json_text(root, false, &compact) != STATUS_OK || buf_add_char(&compact, '\n') != STATUS_OK) {
+    if (json_text(root, false, &compact) != STATUS_OK ||
+        buf_add_char(&compact, '\n') != STATUS_OK) {
         emit(p, line);
         return;
     }
@@ -465,7 +466,8 @@ static void take_failed(struct stdio_parser *p, struct str text, Usec at)
     if (p->config.shell)
         (void)snprintf(desc, sizeof(desc), "Script failed: %.*s", STR_FMT(text));
     else
-        (void)snprintf(desc, sizeof(desc), "Child spawn error: %s: %.*s", p->program, STR_FMT(text));
+        (void)snprintf(desc, sizeof(desc), "Child spawn error: %s: %.*s", p->program,
+                       STR_FMT(text));
     stdio_complete(p, STR("1"), desc);
 }
 
@@ -488,7 +490,8 @@ static void take_pass(struct stdio_parser *p)
     struct arena *a = scratch(p);
     yyjson_val *root = NULL;
 
-    if (!p->pass || !a || json_parse_in(a, p->config.pass, STDIO_JSON_LINE_MAX, &root, NULL) != STATUS_OK)
+    if (!p->pass || !a ||
+        json_parse_in(a, p->config.pass, STDIO_JSON_LINE_MAX, &root, NULL) != STATUS_OK)
         return;
     if (yyjson_is_obj(root))
         stdio_field_merge(p, "data", root);
@@ -556,4 +559,9 @@ void stdio_cut(struct stdio_parser *p)
     if (!p->state.ended)
         flush(p, 0);
     p->state.ended = true;
+}
+
+void stdio_set_abort(struct stdio_parser *p, Usec at)
+{
+    p->config.abort_at = at;
 }

@@ -1,6 +1,6 @@
-/* The record of a job as the job itself writes it: keys with JSON text, merged message by message, and the
- * pushes that wait for delivery. Everything is bounded; what does not fit is dropped with a row that says
- * so. */
+/* The record of a job as the job itself writes it: keys with JSON text, merged message by message,
+ * and the pushes that wait for delivery. Everything is bounded; what does not fit is dropped with a
+ * row that says so. */
 #include <math.h>
 
 #include "sat/stdio_int.h"
@@ -19,8 +19,8 @@ struct stdio_field *stdio_field_find(const struct stdio_parser *p, struct str ke
 /* What the end of a job needs always has room. */
 static bool is_essential(struct str key)
 {
-    static const char *const keys[] = { "code", "description", "complete", "progress",
-                                        "unknown", "html", "redraw" };
+    static const char *const keys[] = { "code",    "description", "complete", "progress",
+                                        "unknown", "html",        "redraw" };
 
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         if (str_eq_z(key, keys[i]))
@@ -101,7 +101,8 @@ static yyjson_val *field_parse(const struct stdio_parser *p, const char *key)
     const struct stdio_field *f = stdio_field_find(p, str_z(key));
     yyjson_val *root = NULL;
 
-    if (!f || json_parse_in(p->arena, str_n(f->text, f->n), STDIO_FIELD_MAX, &root, NULL) != STATUS_OK)
+    if (!f ||
+        json_parse_in(p->arena, str_n(f->text, f->n), STDIO_FIELD_MAX, &root, NULL) != STATUS_OK)
         return NULL;
     return root;
 }
@@ -111,7 +112,7 @@ static void put_items(struct json_writer *w, yyjson_val *array)
     size_t i, max;
     yyjson_val *v;
 
-    yyjson_arr_foreach(array, i, max, v)
+    yyjson_arr_foreach (array, i, max, v)
         json_put_val(w, NULL, v);
 }
 
@@ -130,7 +131,7 @@ void stdio_field_merge(struct stdio_parser *p, const char *key, yyjson_val *chan
     buf_init(&text, STDIO_FIELD_MAX + 1);
     w = json_writer_init(&text);
     json_obj(&w, NULL);
-    yyjson_obj_foreach(old, i, max, k, v) {
+    yyjson_obj_foreach (old, i, max, k, v) {
         yyjson_val *fresh = json_get_str(changes, json_val_str(k));
 
         if (yyjson_is_arr(v) && yyjson_is_arr(fresh)) {
@@ -142,7 +143,7 @@ void stdio_field_merge(struct stdio_parser *p, const char *key, yyjson_val *chan
             json_put_val_k(&w, json_val_str(k), fresh ? fresh : v);
         }
     }
-    yyjson_obj_foreach(changes, i, max, k, v) {
+    yyjson_obj_foreach (changes, i, max, k, v) {
         if (!json_get_str(old, json_val_str(k)))
             json_put_val_k(&w, json_val_str(k), v);
     }
@@ -239,7 +240,7 @@ static void pushes_put(struct stdio_parser *p, struct json_writer *w)
         (void)!json_parse_in(a, text, STDIO_FIELD_MAX, &roots[n], NULL);
     }
     for (size_t n = 0; roots && n < p->n_pushes; n++) {
-        yyjson_obj_foreach(roots[n], i, max, k, v) {
+        yyjson_obj_foreach (roots[n], i, max, k, v) {
             const struct str key = json_val_str(k);
 
             if (key_in_earlier(roots, n, key))
@@ -295,6 +296,12 @@ void stdio_put_changes(struct stdio_parser *p, struct json_writer *w)
     if (p->n_pushes)
         pushes_put(p, w);
     pushes_drop(p);
+}
+
+void stdio_redeliver(struct stdio_parser *p)
+{
+    for (size_t i = 0; i < p->n_fields; i++)
+        p->fields[i].dirty = true;
 }
 
 void stdio_put_fields(const struct stdio_parser *p, struct json_writer *w)

@@ -1,13 +1,13 @@
-/* One message of a job (satellite.md 21): the gate that says whether it is one, and what each key means.
- * Keys that are not known here are merged into the record as they are. */
+/* One message of a job (satellite.md 21): the gate that says whether it is one, and what each key
+ * means. Keys that are not known here are merged into the record as they are. */
 #include <math.h>
 
 #include "sat/stdio_int.h"
 
 /* Never taken from a job: ours, the link's, or dropped by every conductor (satellite.md 21.2). */
 static const char *const keys_ignored[] = {
-    "xy",     "id",    "state",  "type",    "activity", "log_file", "log_file_size", "log_size",
-    "push_n", "tags",  "limits", "actions", "redraw",   "pid",      "server",        "unknown",
+    "xy",     "id",   "state",  "type",    "activity", "log_file", "log_file_size", "log_size",
+    "push_n", "tags", "limits", "actions", "redraw",   "pid",      "server",        "unknown",
 };
 /* Measured here, unless the job does it itself. */
 static const char *const keys_measured[] = { "procs", "conns", "cpu", "mem", "rpid" };
@@ -54,11 +54,12 @@ static bool push_valid(struct stdio_parser *p, yyjson_val *push)
         stdio_warn(p, "WARNING: Invalid push syntax: Not an object");
         return false;
     }
-    yyjson_obj_foreach(push, i, max, k, v) {
+    yyjson_obj_foreach (push, i, max, k, v) {
         const struct str key = json_val_str(k);
 
         if (!str_is_word(key) || key.n > STDIO_KEY_MAX) {
-            stdio_warn(p, "WARNING: Invalid push syntax: Bad key: %.*s", STR_FMT(str_slice(key, 0, 100)));
+            stdio_warn(p, "WARNING: Invalid push syntax: Bad key: %.*s",
+                       STR_FMT(str_slice(key, 0, 100)));
             return false;
         }
         if (!yyjson_is_arr(v)) {
@@ -156,7 +157,7 @@ bool stdio_update(struct stdio_parser *p, yyjson_val *object, Usec at)
     if (p->config.abort_at && at > p->config.abort_at)
         return true;
     p->updates++;
-    yyjson_obj_foreach(object, i, max, k, v)
+    yyjson_obj_foreach (object, i, max, k, v)
         take_key(p, json_val_str(k), v);
     if (draws(p, object)) {
         (void)snprintf(redraw, sizeof(redraw), "\"r%x\"", (unsigned)p->updates);

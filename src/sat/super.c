@@ -13,7 +13,7 @@
 #include "base/id.h"
 #include "sat/super_int.h"
 
-#define SUPER_SEND_WAIT_MS 1000 /* the launcher takes thousands of jobs a second */
+#define SUPER_SEND_WAIT_MS 20 /* the launcher empties its socket after each fork */
 
 struct super {
     int socket;

@@ -18,7 +18,6 @@
 #define STAT_ARG_START 48
 #define STAT_ENV_END   51
 
-#define QUEUE_MAX       256u
 #define QUEUE_FILES_OWN 32u /* descriptors kept free for a supervisor's own */
 
 struct launch {
@@ -28,7 +27,7 @@ struct launch {
 
 /* Jobs received and not yet started: a ring. */
 struct queue {
-    struct launch at[QUEUE_MAX];
+    struct launch at[SUPER_QUEUE_MAX];
     size_t first;
     size_t n;
     size_t max;
@@ -143,7 +142,7 @@ static enum received receive(struct launch *launch, int flags)
 static bool queue_fill(struct queue *q)
 {
     while (q->open && q->n < q->max) {
-        struct launch *to = &q->at[(q->first + q->n) % QUEUE_MAX];
+        struct launch *to = &q->at[(q->first + q->n) % SUPER_QUEUE_MAX];
 
         switch (receive(to, q->n ? MSG_DONTWAIT : 0)) {
         case RECEIVED_JOB:
@@ -166,8 +165,9 @@ static size_t queue_max(void)
 {
     struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= QUEUE_MAX + QUEUE_FILES_OWN)
-        return QUEUE_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+        files.rlim_cur >= SUPER_QUEUE_MAX + QUEUE_FILES_OWN)
+        return SUPER_QUEUE_MAX;
     return files.rlim_cur > QUEUE_FILES_OWN ? (size_t)files.rlim_cur - QUEUE_FILES_OWN : 1;
 }
 
@@ -224,7 +224,7 @@ NORETURN void super_launcher(int socket, int spool_dir, const struct super_limit
 
         supervisor_fork(next, &title, limits);
         close(next->stream);
-        q->first = (q->first + 1) % QUEUE_MAX;
+        q->first = (q->first + 1) % SUPER_QUEUE_MAX;
         q->n--;
     }
     _exit(0);

@@ -1,5 +1,6 @@
-/* inotify on the streams of running jobs: one descriptor on the loop. It only saves waiting; whoever uses it
- * looks by itself from time to time, so lost events and missing watches are harmless. */
+/* inotify on the streams of running jobs: one descriptor on the loop. It only saves waiting;
+ * whoever uses it looks by itself from time to time, so lost events and missing watches are
+ * harmless. */
 #include <errno.h>
 #include <sys/inotify.h>
 

@@ -120,6 +120,23 @@ static Status check_sound(const char *path, struct err *err)
     return st;
 }
 
+/* What can no longer be read is kept as it lies there, with its log: a second name for each. */
+static Status keep_as_is(const char *file, const char *kept, struct err *err)
+{
+    static const char *const parts[] = { "", "-wal" };
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        char from[4200];
+        char to[4300];
+        (void)snprintf(from, sizeof from, "%s%s", file, parts[i]);
+        (void)snprintf(to, sizeof to, "%s%s", kept, parts[i]);
+        (void)unlink(to);
+        if (link(from, to) && errno != ENOENT)
+            return err_errno(err, errno, "cannot keep %s", from);
+    }
+    return STATUS_OK;
+}
+
 /* The old database is kept whole first; its log then must not meet the new file. */
 static Status put_in_place(const char *path, const char *file, struct err *err)
 {
@@ -129,7 +146,9 @@ static Status put_in_place(const char *path, const char *file, struct err *err)
 
     if (access(file, F_OK) == 0) {
         (void)snprintf(other, sizeof other, "%s.before-restore", file);
-        st = copy_replace(file, other, err);
+        st = copy_replace(file, other, NULL);
+        if (st) /* damaged, perhaps: the very reason to restore */
+            st = keep_as_is(file, other, err);
     }
     for (size_t i = 0; !st && i < COUNT_OF(logs); i++) {
         (void)snprintf(other, sizeof other, "%s%s", file, logs[i]);

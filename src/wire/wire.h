@@ -1,22 +1,21 @@
-/* The link: JSON text frames {"cmd":NAME,"data":...} over WebSocket, as reference/satellite.md 1-28, and
- * our extension, used only when both ends announce it:
- *   satellite: hello.info.features.orrery = WIRE_VERSION; conductor: joined.features.orrery = WIRE_VERSION.
+/* The link: JSON text frames {"cmd":NAME,"data":...} over WebSocket, as reference/satellite.md
+ * 1-28, and our extension, used only when both ends announce it: satellite:
+ * hello.info.features.orrery = WIRE_VERSION; conductor: joined.features.orrery = WIRE_VERSION.
  *
  * The extension makes delivery exact where the reference's messages are fire and forget:
- *   job_inventory S>C {jobs:[{id, state:"running"|"done"}]}   right after joined: every job in the spool.
- *   launch_job    C>S as the reference; an id already in the spool is not started again.
- *   job_accepted  S>C {ids:[ID,...]}     the launch is durable in the spool (sent before or with the start).
- *   job_log       S>C {id, pos, text}    pos: byte offset of text in the job's log. The conductor appends
- *                                        only what lies beyond what it has; a gap is answered by a seek.
- *   job_meta      S>C {id, n, text}      n: 1, 2, 3 ... per job; one seen already is dropped.
- *   job_log_seek  C>S {id, pos, meta}    send the log from pos, metas after number `meta`. Sent for every
- *                                        running or done job of an inventory, and on a gap. Until it comes
- *                                        after a (re)join, the satellite sends no log or meta of that job.
- *   jobs          S>C {ID:{...,state:"complete", log_size:N}}  final result, after the whole log, on the link
- *                                        itself (not finish_job). The conductor answers
- *   job_done      C>S {ids:[ID,...]}     the result is durable (or the job is none of ours): forget it.
- *                                        Until it comes the result is kept and sent again after each join.
- *   abort_job     C>S as the reference; kept in the spool, so it survives a restart of the satellite.
+ *   job_inventory S>C {jobs:[{id, state:"running"|"done"}]}   right after joined: every job in the
+ * spool. launch_job    C>S as the reference; an id already in the spool is not started again.
+ *   job_accepted  S>C {ids:[ID,...]}     the launch is durable in the spool (sent before or with
+ * the start). job_log       S>C {id, pos, text}    pos: byte offset of text in the job's log. The
+ * conductor appends only what lies beyond what it has; a gap is answered by a seek. job_meta S>C
+ * {id, n, text}      n: 1, 2, 3 ... per job; one seen already is dropped. job_log_seek  C>S {id,
+ * pos, meta}    send the log from pos, metas after number `meta`. Sent for every running or done
+ * job of an inventory, and on a gap. Until it comes after a (re)join, the satellite sends no log or
+ * meta of that job. jobs          S>C {ID:{...,state:"complete", log_size:N}}  final result, after
+ * the whole log, on the link itself (not finish_job). The conductor answers job_done      C>S
+ * {ids:[ID,...]}     the result is durable (or the job is none of ours): forget it. Until it comes
+ * the result is kept and sent again after each join. abort_job     C>S as the reference; kept in
+ * the spool, so it survives a restart of the satellite.
  *
  * With a peer that does not announce it, both sides speak the plain reference protocol. */
 #ifndef WIRE_WIRE_H
@@ -27,8 +26,9 @@
 #include "json/writer.h"
 
 #define WIRE_VERSION      1
-#define WIRE_LOG_TEXT_MAX LIMIT(256u * 1024, 64u)   /* bytes of text in one job_log of ours */
-#define WIRE_MESSAGE_MAX  LIMIT(100u * 1024 * 1024, 65536u) /* bytes of one message (satellite.md 1) */
+#define WIRE_LOG_TEXT_MAX LIMIT(256u * 1024, 64u) /* bytes of text in one job_log of ours */
+#define WIRE_MESSAGE_MAX                                                                           \
+    LIMIT(100u * 1024 * 1024, 65536u) /* bytes of one message (satellite.md 1) */
 
 enum wire_direction { WIRE_TO_SATELLITE = 1, WIRE_TO_CONDUCTOR = 2 };
 
@@ -71,7 +71,7 @@ enum wire_kind {
 #define X(name, text, dir, auth, ext, doc) WIRE_##name,
     WIRE_KINDS(X)
 #undef X
-    WIRE_KIND_COUNT,
+        WIRE_KIND_COUNT,
     WIRE_UNKNOWN = WIRE_KIND_COUNT
 };
 
@@ -84,9 +84,9 @@ struct wire_row {
 };
 const struct wire_row *wire_row(enum wire_kind kind);
 
-/* Parses one frame. *ret_kind is WIRE_UNKNOWN for a name that is not in the table or comes from the wrong
- * side (ignored by both ends); *ret_data may be NULL. INVALID when it is not {"cmd":...}, TOO_BIG beyond
- * WIRE_MESSAGE_MAX. Values live in the arena. */
+/* Parses one frame. *ret_kind is WIRE_UNKNOWN for a name that is not in the table or comes from the
+ * wrong side (ignored by both ends); *ret_data may be NULL. INVALID when it is not {"cmd":...},
+ * TOO_BIG beyond WIRE_MESSAGE_MAX. Values live in the arena. */
 Status wire_parse(struct arena *a, struct str text, enum wire_direction direction,
                   enum wire_kind *ret_kind, yyjson_val **ret_data, struct err *err) MUST_USE;
 

@@ -19,7 +19,8 @@ static unsigned count_rows(yyjson_val *activity, const char *text)
     yyjson_val *row;
     unsigned n = 0;
 
-    yyjson_arr_foreach(activity, i, max, row) n += str_eq_z(json_str(row, "msg"), text);
+    yyjson_arr_foreach (activity, i, max, row)
+        n += str_eq_z(json_str(row, "msg"), text);
     return n;
 }
 

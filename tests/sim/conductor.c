@@ -168,8 +168,7 @@ static void on_finished(void *arg, Status st)
 void conductor_done(struct sim *s)
 {
     job_room_free(s->c.room);
-    LIST_EACH_SAFE(it, &s->answers)
-    {
+    LIST_EACH_SAFE (it, &s->answers) {
         list_remove(it);
         free(CONTAINER_OF(it, struct pending_answer, node));
     }

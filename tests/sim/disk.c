@@ -75,8 +75,7 @@ void disk_done(struct disk *d)
     }
     map_done(&d->logs);
     ops_free(&d->ops);
-    LIST_EACH_SAFE(it, &d->commits)
-    {
+    LIST_EACH_SAFE (it, &d->commits) {
         commit_free(CONTAINER_OF(it, struct commit, node));
     }
 }

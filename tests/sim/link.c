@@ -82,9 +82,9 @@ static void on_connect(struct sim *s, struct sim_event *e)
     }
     sat->link.up = true;
     sat->link.epoch++;
-    LIST_EACH(it, &sat->jobs)
-    CONTAINER_OF(it, struct sat_job, node)->seeked =
-        false; /* nothing of a job before it is asked for */
+    LIST_EACH (it, &sat->jobs)
+        CONTAINER_OF(it, struct sat_job, node)->seeked =
+            false; /* nothing of a job before it is asked for */
     if (sat->lost_at && s->now - sat->lost_at > sat->longest_silence)
         sat->longest_silence = s->now - sat->lost_at;
     sat->lost_at = 0;

@@ -12,8 +12,7 @@
 
 struct sat_job *sat_job_find(struct sat *sat, struct str id)
 {
-    LIST_EACH(it, &sat->jobs)
-    {
+    LIST_EACH (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         if (str_eq(id_str(&j->id), id))
@@ -220,8 +219,7 @@ static void take_joined(struct sim *s, struct sat *sat)
 
     buf_init(&text, 1u << 20);
     (void)buf_add_char(&text, '[');
-    LIST_EACH(it, &sat->jobs)
-    {
+    LIST_EACH (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         j->seeked = false;
@@ -283,8 +281,7 @@ static void on_beat(struct sim *s, struct sim_event *e)
 
     if (e->epoch != sat->epoch || !sat->up)
         return;
-    LIST_EACH(it, &sat->jobs)
-    {
+    LIST_EACH (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         if (j->running && (j->durable || !sat->exact))
@@ -298,8 +295,7 @@ void sat_start(struct sim *s, struct sat *sat)
 {
     sat->up = true;
     sat->epoch++;
-    LIST_EACH(it, &sat->jobs)
-    {
+    LIST_EACH (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         j->seeked = false;
@@ -327,8 +323,7 @@ static void go_down(struct sim *s, struct sat *sat)
     link_cut(s, sat);
     (void)sim_after(s, sim_pick(s, sim_chance(s, 20) ? 300 * USEC_SEC : 5 * USEC_SEC), on_start,
                     sat);
-    LIST_EACH_SAFE(it, &sat->jobs)
-    {
+    LIST_EACH_SAFE (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         if (!j->durable)
@@ -350,8 +345,7 @@ void sat_power_loss(struct sim *s, struct sat *sat, bool wipe)
         return;
     sim_trace(s, "%s: power lost%s", sat->id.z, wipe ? ", disk lost" : "");
     go_down(s, sat);
-    LIST_EACH_SAFE(it, &sat->jobs)
-    {
+    LIST_EACH_SAFE (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         if (wipe) {
@@ -471,8 +465,7 @@ void agent_crash(struct sim *s, struct sat *sat)
         return;
     sim_trace(s, "%s: killed with its jobs", sat->id.z);
     go_down(s, sat);
-    LIST_EACH_SAFE(it, &sat->jobs)
-    {
+    LIST_EACH_SAFE (it, &sat->jobs) {
         struct sat_job *j = CONTAINER_OF(it, struct sat_job, node);
 
         j->m->killed = true;

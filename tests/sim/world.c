@@ -393,8 +393,8 @@ void sim_done(struct sim *s)
     }
     conductor_done(s);
     for (int i = 0; i < s->n_sats; i++) {
-        LIST_EACH_SAFE(it, &s->sats[i].jobs)
-        sat_job_free(CONTAINER_OF(it, struct sat_job, node));
+        LIST_EACH_SAFE (it, &s->sats[i].jobs)
+            sat_job_free(CONTAINER_OF(it, struct sat_job, node));
     }
     disk_done(&s->disk);
     while (map_next(&s->models, &cursor, NULL, &value)) {

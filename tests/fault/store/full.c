@@ -36,7 +36,7 @@ static void test_store_heals_after_full(void **state)
     struct fixture *f = *state;
     struct store_health h;
     struct err err = { .code = STATUS_OK };
-    char id[16];
+    char id[32];
     int failed = 0;
     int kept = 0;
 
@@ -83,7 +83,7 @@ static void test_store_is_true_after_full(void **state)
 {
     struct fixture *f = *state;
     bool good[40];
-    char id[16];
+    char id[32];
 
     limit_files(200 * 1024);
     for (int i = 0; i < 40; i++) {

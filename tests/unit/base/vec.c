@@ -57,11 +57,10 @@ static void test_list(void **state)
     list_push_front(&head, &a.link);
     assert_int_equal(number_at(head.next), 1);
     assert_int_equal(number_at(head.prev), 3);
-    LIST_EACH(it, &head)
-    sum = sum * 10 + number_at(it);
+    LIST_EACH (it, &head)
+        sum = sum * 10 + number_at(it);
     assert_int_equal(sum, 123);
-    LIST_EACH_SAFE(it, &head)
-    {
+    LIST_EACH_SAFE (it, &head) {
         if (number_at(it) != 2)
             list_remove(it);
     }

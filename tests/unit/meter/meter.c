@@ -394,8 +394,7 @@ static void test_meter_sample_of_this_machine(void **state)
     assert_non_null(json_at(v, "interfaces.lo"));
     assert_true(json_bool(json_at(v, "interfaces.lo"), "internal", false));
     assert_true(json_i64(json_get(v, "processes"), "all", 0) >= 1);
-    yyjson_arr_foreach(json_at(v, "processes.list"), i, max, p)
-    {
+    yyjson_arr_foreach (json_at(v, "processes.list"), i, max, p) {
         if (json_i64(p, "pid", 0) != getpid())
             continue;
         found = true;

@@ -317,6 +317,56 @@ static void test_super_launches_queued_jobs_after_the_end(void **state)
     world_free(w);
 }
 
+/* A launcher that stands still: launches are refused at some point, and none of those leaves a
+ * trace. */
+static void test_super_is_busy_when_the_launcher_stands(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct proc_info *all = NULL;
+    size_t n = 0;
+    pid_t launcher = 0;
+    char path[256];
+    char id[32];
+    int refused = 0;
+
+    (void)state;
+    assert_int_equal(proc_scan(&all, &n, NULL), STATUS_OK);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].ppid == getpid())
+            launcher = all[i].pid;
+    }
+    free(all);
+    assert_true(launcher > 1);
+    assert_int_equal(kill(launcher, SIGSTOP), 0);
+    while (!refused) {
+        Status st;
+
+        (void)snprintf(id, sizeof(id), "jb%zu", n++);
+        job_make(w, id, "echo late", NULL);
+        st = super_launch(w->super, str_z(id), NULL);
+        refused = st == STATUS_BUSY;
+        assert_true(st == STATUS_OK || refused);
+    }
+    (void)snprintf(path, sizeof(path), "%s/stream", w->job);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(kill(launcher, SIGCONT), 0);
+    {
+        const Usec until = clock_mono() + DEADLINE;
+
+        while (super_launch(w->super, str_z(id), NULL) == STATUS_BUSY)
+            assert_true(clock_mono() < until);
+    }
+    expect_ended(w, SUPER_STDOUT, "late\n");
+    super_free(w->super);
+    w->super = NULL;
+    for (size_t i = 0; i < n; i++) { /* the others end, too, before their folder goes */
+        (void)snprintf(w->job, sizeof(w->job), "%s/jb%zu", w->spool, i);
+        if (access(w->job, F_OK) == 0)
+            wait_gone(w);
+    }
+    world_free(w);
+}
+
 /* Every byte arrives, in order: the numbers 1..300000, 1988895 bytes. */
 static void test_super_keeps_big_output(void **state)
 {
@@ -585,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_super_reports_failures),
         cmocka_unit_test(test_super_outlives_the_satellite),
         cmocka_unit_test(test_super_launches_queued_jobs_after_the_end),
+        cmocka_unit_test(test_super_is_busy_when_the_launcher_stands),
         cmocka_unit_test(test_super_keeps_big_output),
         cmocka_unit_test(test_super_collects_small_output),
         cmocka_unit_test(test_super_does_not_wait_for_silent_daemons),

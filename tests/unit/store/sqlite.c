@@ -179,7 +179,7 @@ static void test_store_check_finds_damage(void **state)
     char noise[4096];
 
     for (int i = 0; i < 40; i++) {
-        char id[16];
+        char id[32];
         char json[3000];
         (void)snprintf(id, sizeof id, "row%03d", i);
         memset(json, '7', sizeof json);
@@ -255,6 +255,47 @@ static void test_store_backup_of_a_stopped_store(void **state)
     assert_int_equal(store_backup(f->dir, to, NULL), STATUS_OK);
     assert_true(file_size(f, "copy.db") > 4096);
     fixture_open(f);
+}
+
+static void test_store_restore(void **state)
+{
+    struct fixture *f = *state;
+    char copy[256];
+    char file[256];
+    char garbage[8192];
+    struct err err = { .code = STATUS_OK };
+
+    path_in(f, "copy.db", copy);
+    path_in(f, "orrery.db", file);
+    put_state(f, "a", "1");
+    assert_int_equal(store_backup(f->dir, copy, NULL), STATUS_OK);
+    put_state(f, "b", "2");
+    assert_int_equal(store_restore(f->dir, copy, &err), STATUS_BUSY);
+    assert_int_equal(get_now(f, TABLE_STATE, "b").n, 1);
+    fixture_close(f);
+    assert_int_equal(store_restore(f->dir, copy, &err), STATUS_OK);
+    fixture_open(f);
+    assert_int_equal(get_now(f, TABLE_STATE, "a").n, 1);
+    assert_int_equal(get_now(f, TABLE_STATE, "b").n, 0);
+    fixture_close(f);
+    assert_true(file_size(f, "orrery.db.before-restore") > 4096);
+
+    /* A damaged copy is refused, and what is there stays. */
+    memset(garbage, 'x', sizeof garbage);
+    write_file(f, "bad.db", garbage, sizeof garbage);
+    path_in(f, "bad.db", file);
+    assert_int_equal(store_restore(f->dir, file, &err), STATUS_CORRUPT);
+    fixture_open(f);
+    assert_int_equal(get_now(f, TABLE_STATE, "a").n, 1);
+    fixture_close(f);
+
+    /* A damaged database does not stand in the way, and is kept. */
+    write_file(f, "orrery.db", garbage, sizeof garbage);
+    assert_refused(f, STATUS_CORRUPT, "not a database");
+    assert_int_equal(store_restore(f->dir, copy, &err), STATUS_OK);
+    assert_int_equal(file_size(f, "orrery.db.before-restore"), sizeof garbage);
+    fixture_open(f);
+    assert_int_equal(get_now(f, TABLE_STATE, "a").n, 1);
 }
 
 /* The plan of a query in one line; no index, or a sort of all rows, would show here. */
@@ -368,6 +409,7 @@ int main(void)
         TEST(test_store_log_is_kept_short),
         TEST(test_store_backup_while_running),
         TEST(test_store_backup_of_a_stopped_store),
+        TEST(test_store_restore),
         TEST(test_store_queries_use_indexes),
         TEST(test_store_folder_that_is_a_file),
         TEST(test_store_odd_folder_name),

@@ -149,7 +149,7 @@ static void suite_commits_fail_alone(void **state)
 {
     struct fixture *f = *state;
     struct outcome o[9] = { 0 };
-    char id[8];
+    char id[32];
 
     put_state(f, "taken", "1");
     for (int i = 0; i < 9; i++) {
@@ -462,7 +462,7 @@ static void suite_group_commit(void **state)
     assert_non_null(o);
     store_health(f->store, &before);
     for (int i = 0; i < n; i++) {
-        char id[16];
+        char id[32];
         struct store_tx *tx = store_tx_new(f->store);
         (void)snprintf(id, sizeof id, "g%04d", i);
         store_tx_put(tx, TABLE_STATE, str_z(id), STR("1"), NULL, 0);
@@ -534,7 +534,7 @@ static void suite_read_sees_what_was_answered(void **state)
     for (int i = 0; i < 20; i++) {
         struct read_back r = { .f = f };
         struct store_tx *tx = store_tx_new(f->store);
-        char json[8];
+        char json[32];
         (void)snprintf(json, sizeof json, "%d", i);
         store_tx_put(tx, TABLE_STATE, STR("fresh"), str_z(json), NULL, 0);
         assert_int_equal(store_commit(f->store, tx, read_in_callback, &r, NULL), STATUS_OK);
@@ -628,7 +628,7 @@ static void chain_next(void *arg, Status st, const struct err *err)
     if (c->left-- == 0)
         return;
     struct store_tx *tx = store_tx_new(c->f->store);
-    char id[16];
+    char id[32];
     (void)snprintf(id, sizeof id, "chain%d", c->left);
     store_tx_put(tx, TABLE_STATE, str_z(id), STR("1"), NULL, 0);
     assert_int_equal(store_commit(c->f->store, tx, chain_next, c, NULL), STATUS_OK);
@@ -643,7 +643,7 @@ static void suite_close_finishes(void **state)
     struct chain chain = { .f = f, .left = 5 };
 
     for (int i = 0; i < 50; i++) {
-        char id[16];
+        char id[32];
         struct store_tx *tx = store_tx_new(f->store);
         (void)snprintf(id, sizeof id, "c%02d", i);
         store_tx_put(tx, TABLE_STATE, str_z(id), STR("1"), NULL, 0);
