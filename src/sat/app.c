@@ -248,8 +248,8 @@ static void push_back(struct lane_work *work)
 void sat_config_push(struct sat *s, yyjson_val *update)
 {
     struct push_work *w;
-    AUTO_BUF struct buf now;
-    AUTO_BUF struct buf merged;
+    AUTO_BUF struct buf now = { 0 };
+    AUTO_BUF struct buf merged = { 0 };
 
     if (yyjson_obj_size(update) == 0 || config_has_all(&s->config, update))
         return;

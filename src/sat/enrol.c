@@ -39,8 +39,8 @@ static Status keep(struct enrolment *e, yyjson_val *answer)
 {
     static const char *const own[] = { "host", "port", "secure", "enrolled", NULL };
     struct sat *s = e->sat;
-    AUTO_BUF struct buf update;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf update = { 0 };
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     Status st;
 

@@ -23,7 +23,7 @@ static char *dup_text(struct str s)
 
 static char *quote_text(const char *z)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
 
     buf_init(&text, 65536);
@@ -268,7 +268,7 @@ static void final_back(struct lane_work *work)
 static void final_start(struct sat_job *j)
 {
     struct final_work *f = calloc(1, sizeof(*f));
-    AUTO_BUF struct buf result;
+    AUTO_BUF struct buf result = { 0 };
     struct json_writer w;
 
     if (!f)
@@ -300,7 +300,7 @@ static void final_start(struct sat_job *j)
 
 void finish_resume(struct sat_job *j, yyjson_val *final)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, SPOOL_FILE_MAX);
     if (json_text(json_get(final, "job"), false, &text) == STATUS_OK)
@@ -606,7 +606,7 @@ static void post_result(struct sat_job *j)
 {
     struct sat *s = j->runner->sat;
     char digest[CRYPTO_SHA256_HEX + 1];
-    AUTO_BUF struct buf body;
+    AUTO_BUF struct buf body = { 0 };
     struct json_writer w;
 
     buf_init(&body, SPOOL_FILE_MAX);
@@ -644,7 +644,7 @@ static void healthy(void *arg, const struct http_result *res)
 
 static void send_result(struct sat_job *j)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     buf_init(&frame, SAT_MESSAGE_MAX);

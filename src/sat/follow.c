@@ -17,7 +17,7 @@
 static void text_flush(struct sat_job *j)
 {
     struct runner *r = j->runner;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     if (r->text.n == 0)
@@ -80,7 +80,7 @@ static void on_log(void *ctx, struct str text)
 static void meta_send(struct sat_job *j, uint32_t n, struct str text)
 {
     struct runner *r = j->runner;
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     buf_init(&frame, SAT_MESSAGE_MAX);

@@ -71,7 +71,7 @@ static Status write_exec(const struct sat_job *j, const struct prepared *p, cons
                                     .gid = p->gid,
                                     .user_name = p->user_name,
                                     .fd = { -1, -1, -1 } };
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     buf_init(&text, SUPER_EXEC_MAX);
     if (super_write_exec(&spec, &text) != STATUS_OK)
@@ -107,7 +107,7 @@ static Status read_launch(const struct launch_work *w, struct arena *a, yyjson_v
                           struct err *err)
 {
     const struct sat_job *j = w->base.job;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     Status st = STATUS_OK;
 
     buf_init(&text, SPOOL_FILE_MAX);
@@ -400,7 +400,7 @@ static void fetch_next(struct sat_job *j)
     struct sat *s = j->runner->sat;
     const struct input_file *f = &j->inputs[j->next_input];
     AUTO(arena_free) struct arena *a = arena_new(65536);
-    AUTO_BUF struct buf url;
+    AUTO_BUF struct buf url = { 0 };
     char cwd[SPOOL_PATH_MAX];
     char path[SPOOL_PATH_MAX + 256];
     struct err err = { 0 };

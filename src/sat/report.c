@@ -111,7 +111,7 @@ static void look_at(struct target *t, const struct proc_info *all, size_t n, siz
     const size_t found = proc_tree(all, n, t->supervisor, t->supervisor, members);
     const double now = boot_seconds();
     struct proc_mark *marks = calloc(found + 1, sizeof(*marks));
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     struct json_writer w;
     size_t n_marks = 0;
 
@@ -198,7 +198,7 @@ static bool reported(const struct sat_job *j)
 
 static void send_all(struct runner *r)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
     size_t cursor = 0;
     size_t n = 0;

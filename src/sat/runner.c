@@ -166,7 +166,7 @@ static bool take_inputs(struct sat_job *j, yyjson_val *files)
 static bool take_pass(struct sat_job *j, yyjson_val *params, yyjson_val *input)
 {
     yyjson_val *data = json_get(input, "data");
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
 
     if (!j->shell || !json_truthy(json_get(params, "pass")) || yyjson_obj_size(data) == 0)
         return true;
@@ -272,7 +272,7 @@ void job_step(struct sat_job *j)
 
 static void send_ids(struct runner *r, enum wire_kind kind, const struct sat_job *only)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
     size_t cursor = 0;
     void *item;
@@ -306,7 +306,7 @@ void launch_accepted(struct sat_job *j)
 /* A launch that cannot even be stored: it ends at once. */
 void runner_refuse(struct runner *r, struct str id, const char *why)
 {
-    AUTO_BUF struct buf frame;
+    AUTO_BUF struct buf frame = { 0 };
     struct json_writer w;
 
     log_event(LOG_WARN, "job.refused", "job=%.*s reason=%s", STR_FMT(id), LOG_QUOTED(str_z(why)));
@@ -540,7 +540,7 @@ static void on_watch(void *ctx, int wd, bool closed)
 static bool recover_launch(struct sat_job *j, char boot[SPOOL_BOOT_MAX])
 {
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     yyjson_val *root;
 
     buf_init(&text, SPOOL_FILE_MAX);
@@ -555,7 +555,7 @@ static bool recover_launch(struct sat_job *j, char boot[SPOOL_BOOT_MAX])
 
 static yyjson_doc *recover_doc(const struct sat_job *j, const char *name)
 {
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text = { 0 };
     yyjson_doc *doc = NULL;
 
     buf_init(&text, SPOOL_FILE_MAX);
@@ -569,7 +569,7 @@ static yyjson_doc *recover_doc(const struct sat_job *j, const char *name)
 static void recover_input_rows(struct sat_job *j)
 {
     for (size_t i = 0; i < j->n_inputs; i++) {
-        AUTO_BUF struct buf text;
+        AUTO_BUF struct buf text = { 0 };
 
         buf_init(&text, 1024);
         (void)buf_printf(&text, "Downloading file: %s (%" PRId64 " bytes)", j->inputs[i].name,

@@ -9,7 +9,8 @@
 /* Kept free at the end of the stream for notes and the last frame. */
 #define SUPER_STREAM_RESERVE 4096u
 
-/* Jobs waiting in the launcher; as many again wait in its socket before super_launch answers BUSY. */
+/* Jobs waiting in the launcher; as many again wait in its socket before super_launch answers BUSY.
+ */
 #define SUPER_QUEUE_MAX LIMIT(1024u, 2u)
 
 struct super_limits {

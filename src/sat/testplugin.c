@@ -133,8 +133,8 @@ static int say_end(struct buf *out, struct str action, double seconds, yyjson_va
 int testplugin_main(void)
 {
     AUTO(json_doc_free) yyjson_doc *doc = NULL;
-    AUTO_BUF struct buf in;
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf in = { 0 };
+    AUTO_BUF struct buf out = { 0 };
     yyjson_val *params;
     const Usec start = clock_mono();
     double seconds;

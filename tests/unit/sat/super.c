@@ -540,6 +540,7 @@ static void test_super_cuts_endless_output(void **state)
  * account. */
 static void test_super_survives_a_full_disk(void **state)
 {
+    static const struct super_limits wide = { .stream_max = 1u << 30, .linger = SUPER_LINGER };
     struct rlimit before;
     struct rlimit small;
     struct world *w;
@@ -554,7 +555,7 @@ static void test_super_survives_a_full_disk(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = (struct rlimit){ .rlim_cur = 30000, .rlim_max = before.rlim_max };
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    w = world_new(NULL);
+    w = world_new(&wide);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     buf_init(&out, STREAM_CUT);
     buf_init(&notes, STREAM_CUT);
