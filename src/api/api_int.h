@@ -71,8 +71,8 @@ void api_security_headers(struct http_request *r);
 void api_reply_status(struct api_call *c, const char *family_code, Status st,
                       const struct err *err);
 
-/* A function named need answers whether to go on; when not, it has replied and the call is gone: take
- * what is wanted of it before. */
+/* A function named need answers whether to go on; when not, it has replied and the call is gone:
+ * take what is wanted of it before. */
 
 /* ---- access.c: restrictions of limited users (1.3) ---- */
 

@@ -237,7 +237,8 @@ const struct prop user_props[] = {
     { .name = "volume", .type = P_NUMBER, .max = 10, .def = "7", .ui = UI_NUMBER,
       .doc = "Loudness of sounds." },
     { .name = "filters", .type = P_OBJECT,
-      .def = "{\"brightness\":100,\"contrast\":100,\"hue\":0,\"saturation\":100,\"sepia\":0," "\"grayscale\":0}",
+      .def = "{\"brightness\":100,\"contrast\":100,\"hue\":0,\"saturation\":100,\"sepia\":0,"
+             "\"grayscale\":0}",
       .ui = UI_JSON, .doc = "Colour filters of the pages." },
     { .name = "searches", .type = P_ARRAY, .of_type = P_JSON, .max = DEF_LIST_MAX, .def = "[]",
       .ui = UI_JSON, .doc = "Saved searches: name, uri, icon." },

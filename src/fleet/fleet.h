@@ -17,8 +17,9 @@
 #define FLEET_AUTH_TIMEOUT (30 * USEC_SEC) /* satellite.md 6.2 */
 #define FLEET_PING_EVERY   (5 * USEC_SEC)
 #define FLEET_PING_TIMEOUT (30 * USEC_SEC)
-#define FLEET_MESSAGE_MAX  LIMIT(32u * 1024 * 1024, 256u * 1024) /* of one frame from a satellite  \
-                                                                  */
+#define FLEET_MESSAGE_MAX                                                                          \
+    LIMIT(32u * 1024 * 1024, 256u * 1024) /* of one frame from a satellite                         \
+                                           */
 
 struct fleet;
 

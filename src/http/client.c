@@ -1,9 +1,9 @@
 /* The HTTP client: exchanges from start to on_done, connections and replies.
  *
- * An exchange owns its stream while it runs and ends in exchange_over, the only place that tells the
- * caller and frees. Inside the parser nothing ends: callbacks leave their verdict in x->st and the code
- * behind llhttp_execute acts on it. The request body is in client_body.c. */
-#include "client_int.h"
+ * An exchange owns its stream while it runs and ends in exchange_over, the only place that tells
+ * the caller and frees. Inside the parser nothing ends: callbacks leave their verdict in x->st and
+ * the code behind llhttp_execute acts on it. The request body is in client_body.c. */
+#include "http/client_int.h"
 
 #include "crypto/crypto.h"
 
@@ -54,7 +54,8 @@ static void nobody_close(void *ctx, Status why, const struct err *err)
     (void)err;
 }
 
-static const struct net_stream_ops nobody_ops = { .on_data = nobody_data, .on_close = nobody_close };
+static const struct net_stream_ops nobody_ops = { .on_data = nobody_data,
+                                                  .on_close = nobody_close };
 
 static void stream_drop(struct net_stream *s)
 {
@@ -127,8 +128,7 @@ static void idle_keep(struct http_exchange *x)
 
 static struct net_stream *idle_take(struct http_client *client, const struct url *u)
 {
-    LIST_EACH(it, &client->idle)
-    {
+    LIST_EACH (it, &client->idle) {
         struct idle_conn *c = CONTAINER_OF(it, struct idle_conn, link);
         if (c->port == u->port && c->tls == u->tls && str_eq_nocase(u->host, str_z(c->host))) {
             struct net_stream *s = c->stream;
@@ -274,7 +274,8 @@ static bool start_saving(struct http_exchange *x)
 
 static bool is_redirect(const struct http_exchange *x)
 {
-    return (x->code == 301 || x->code == 302 || x->code == 303 || x->code == 307 || x->code == 308) &&
+    return (x->code == 301 || x->code == 302 || x->code == 303 || x->code == 307 ||
+            x->code == 308) &&
            x->location.n > 0 && x->redirects < x->client->config.redirects_max;
 }
 
@@ -448,7 +449,8 @@ static void send_request(struct http_exchange *x)
     if (x->client->config.user_agent)
         (void)buf_printf(&b, "User-Agent: %s\r\n", x->client->config.user_agent);
     if (x->body.n_parts)
-        (void)buf_printf(&b, "Content-Type: multipart/form-data; boundary=%s\r\n", x->body.boundary);
+        (void)buf_printf(&b, "Content-Type: multipart/form-data; boundary=%s\r\n",
+                         x->body.boundary);
     else if (body && x->content_type)
         (void)buf_printf(&b, "Content-Type: %s\r\n", x->content_type);
     if (body)
@@ -508,7 +510,8 @@ static void on_stream_end(void *ctx)
         exchange_connect(x);
         return;
     }
-    exchange_fail(x, STATUS_CLOSED, "the server closed the connection before its reply was complete");
+    exchange_fail(x, STATUS_CLOSED,
+                  "the server closed the connection before its reply was complete");
 }
 
 static void on_stream_close(void *ctx, Status why, const struct err *err)
@@ -537,8 +540,8 @@ static void on_tick(void *arg)
     struct http_exchange *x = arg;
     const struct http_client_config *c = &x->client->config;
     const Usec now = loop_now_mono(c->loop);
-    const Usec limit = x->state == EXCHANGE_WAITING && x->body.complete ? c->first_byte_timeout
-                                                                        : c->idle_timeout;
+    const Usec limit =
+        x->state == EXCHANGE_WAITING && x->body.complete ? c->first_byte_timeout : c->idle_timeout;
     uint64_t out;
 
     if (x->state == EXCHANGE_NEW) {
@@ -691,8 +694,8 @@ static Usec tick_interval(const struct http_client_config *c)
     return least < TICK_MIN ? TICK_MIN : least > USEC_SEC ? USEC_SEC : least;
 }
 
-Status http_client_start(struct http_client *c, const struct http_call *call, HttpDoneFn fn, void *arg,
-                         struct http_exchange **ret, struct err *err)
+Status http_client_start(struct http_client *c, const struct http_call *call, HttpDoneFn fn,
+                         void *arg, struct http_exchange **ret, struct err *err)
 {
     struct http_exchange *x = calloc(1, sizeof *x);
     Status st;

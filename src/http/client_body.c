@@ -1,6 +1,6 @@
-/* The body of a client's request: a text, or a multipart form (RFC 7578) whose files are read from disk
- * as the connection takes them. The length is known before the first byte goes out. */
-#include "client_int.h"
+/* The body of a client's request: a text, or a multipart form (RFC 7578) whose files are read from
+ * disk as the connection takes them. The length is known before the first byte goes out. */
+#include "http/client_int.h"
 
 #include "crypto/crypto.h"
 

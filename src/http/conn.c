@@ -4,7 +4,7 @@
  * read only when the request before it is answered, a body only when somebody takes it. What cannot
  * be parsed yet waits in c->in, bounded; then the peer is made to wait. Handlers run inside the
  * pump and may answer, close or upgrade: the loop looks at the state again after each step. */
-#include "http_int.h"
+#include "http/http_int.h"
 
 #include "loop/loop.h"
 

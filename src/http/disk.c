@@ -1,5 +1,6 @@
-/* The reader and the writer of disk.h. Each is its own lane item, posted again and again; between post
- * and done the lane thread owns the fields it works on, and the loop only touches the flags. */
+/* The reader and the writer of disk.h. Each is its own lane item, posted again and again; between
+ * post and done the lane thread owns the fields it works on, and the loop only touches the flags.
+ */
 #include "http/disk.h"
 
 #include <errno.h>
@@ -146,8 +147,8 @@ static void reader_done(struct lane_work *w)
     r->ops->on_block(r->arg, r->st, block, block ? r->n : 0, &r->err);
 }
 
-Status reader_open(struct loop *l, struct lane *disk, const char *path, const struct reader_ops *ops,
-                   void *arg, struct reader **ret)
+Status reader_open(struct loop *l, struct lane *disk, const char *path,
+                   const struct reader_ops *ops, void *arg, struct reader **ret)
 {
     struct reader *r = calloc(1, sizeof *r);
 
@@ -344,7 +345,8 @@ struct writer *writer_open(struct loop *l, struct lane *disk, const char *path, 
     w->post = (struct post){ .work = { .work = writer_work, .done = writer_done },
                              .loop = l,
                              .lane = disk };
-    if (!w->path || (final && !w->final) || !w->sha || EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
+    if (!w->path || (final && !w->final) || !w->sha ||
+        EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
         writer_free(w);
         return NULL;
     }

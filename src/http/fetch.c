@@ -1,6 +1,6 @@
-/* Outbound HTTP by libcurl's multi interface: curl says which sockets and which timer it wants, the loop
- * watches them. Waiting calls queue here, so that a burst of web hooks does not open a thousand
- * connections. Only http and https, also after redirects; never .netrc. */
+/* Outbound HTTP by libcurl's multi interface: curl says which sockets and which timer it wants, the
+ * loop watches them. Waiting calls queue here, so that a burst of web hooks does not open a
+ * thousand connections. Only http and https, also after redirects; never .netrc. */
 #include "http/fetch.h"
 
 #include <curl/curl.h>
@@ -116,10 +116,10 @@ static void fetch_over(struct fetch *f, CURLcode code, bool cancelled)
     res.code = (int)http;
     if (res.status)
         (void)err_set(&res.err, res.status, NULL, "%s",
-                      cancelled       ? "cancelled"
-                      : f->too_big    ? "the reply is too big"
-                      : f->text[0]    ? f->text
-                                      : curl_easy_strerror(code));
+                      cancelled    ? "cancelled"
+                      : f->too_big ? "the reply is too big"
+                      : f->text[0] ? f->text
+                                   : curl_easy_strerror(code));
     list_remove(&f->link);
     f->fn(f->arg, &res);
     fetch_free(f);

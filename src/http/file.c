@@ -1,7 +1,7 @@
 /* Files as replies: opened and read by the disk lane, one block at a time, each read only when the
- * connection has room. Conditions and ranges by RFC 9110 (13, 14); several ranges at once are answered
- * with the whole file, which it allows. */
-#include "http_int.h"
+ * connection has room. Conditions and ranges by RFC 9110 (13, 14); several ranges at once are
+ * answered with the whole file, which it allows. */
+#include "http/http_int.h"
 
 #include "http/disk.h"
 
@@ -297,7 +297,8 @@ void http_reply_file(struct http_request *r, const struct http_file *file)
     f->encoding = keep(r, file->content_encoding);
     f->start = file->offset;
     f->wanted = file->length;
-    st = reader_open(r->server->config.loop, r->server->config.disk, file->path, &ops, f, &f->reader);
+    st = reader_open(r->server->config.loop, r->server->config.disk, file->path, &ops, f,
+                     &f->reader);
     if (st) {
         free(f);
         (void)http_reply_header(r, "Retry-After", STR("1"));

@@ -63,8 +63,8 @@ Status http_url_encode(struct str s, struct buf *out)
 
     for (size_t i = 0; i < s.n; i++) {
         const unsigned char c = (unsigned char)s.p[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-            c == '.' || c == '_' || c == '~') {
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '.' || c == '_' || c == '~') {
             (void)buf_add_char(out, (char)c);
         } else {
             const char escaped[3] = { '%', digits[c >> 4], digits[c & 15] };

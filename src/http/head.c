@@ -2,7 +2,7 @@
  * llhttp leaves to us (RFC 9112: version, Host, length against encoding).
  *
  * Everything is copied into one buffer and remembered by offset, since the buffer may move. */
-#include "http_int.h"
+#include "http/http_int.h"
 
 #include "base/str.h"
 
@@ -164,8 +164,8 @@ int head_check(struct http_request *r)
     if (p->http_major != 1 || p->http_minor > 1)
         return 505;
     r->http10 = p->http_minor == 0;
-    /* Two ways to tell the length is the way of request smuggling (RFC 9112 6.1); llhttp refuses most
-     * of these, and a coding other than chunked only later. */
+    /* Two ways to tell the length is the way of request smuggling (RFC 9112 6.1); llhttp refuses
+     * most of these, and a coding other than chunked only later. */
     if (encoded && ((p->flags & F_CONTENT_LENGTH) || !chunked || r->http10))
         return 400;
     if (p->method == HTTP_CONNECT)

@@ -1,8 +1,10 @@
-/* Inside of room http, the server side: server, connection, request. Nothing here is for other rooms.
+/* Inside of room http, the server side: server, connection, request. Nothing here is for other
+ * rooms.
  *
- * A connection is small and owns no parser. While bytes of a request arrive or a request is handled it
- * borrows a struct http_request (parser, head, arena), which goes back to the server's spare list when
- * the exchange is over; so idle connections cost little and a busy one allocates nothing. */
+ * A connection is small and owns no parser. While bytes of a request arrive or a request is handled
+ * it borrows a struct http_request (parser, head, arena), which goes back to the server's spare
+ * list when the exchange is over; so idle connections cost little and a busy one allocates nothing.
+ */
 #ifndef HTTP_INT_H
 #define HTTP_INT_H
 
@@ -14,15 +16,16 @@
 #include <llhttp.h>
 #include <zlib.h>
 
-#define HTTP_PIPELINE_MAX  LIMIT(64u * 1024, 256u)    /* unparsed bytes kept while a request is handled */
-#define HTTP_DISCARD_MAX   LIMIT(256u * 1024, 1024u)  /* body bytes dropped to keep a connection */
-#define HTTP_TRAILERS_MAX  LIMIT(16u * 1024, 512u)    /* trailers and chunk extensions of one body */
-#define HTTP_REPLY_HEAD    LIMIT(64u * 1024, 8192u)
-#define HTTP_SPARES_MAX    64u
-#define HTTP_LINGER        (2 * USEC_SEC)
-#define HTTP_ZIP_MIN       1024u
-#define HTTP_ZIP_INLINE    (64u * 1024)
-#define HTTP_BLOCK         LIMIT(128u * 1024, 512u)   /* of files read and written by the disk lane */
+#define HTTP_PIPELINE_MAX                                                                          \
+    LIMIT(64u * 1024, 256u) /* unparsed bytes kept while a request is handled */
+#define HTTP_DISCARD_MAX  LIMIT(256u * 1024, 1024u) /* body bytes dropped to keep a connection */
+#define HTTP_TRAILERS_MAX LIMIT(16u * 1024, 512u)   /* trailers and chunk extensions of one body */
+#define HTTP_REPLY_HEAD   LIMIT(64u * 1024, 8192u)
+#define HTTP_SPARES_MAX   64u
+#define HTTP_LINGER       (2 * USEC_SEC)
+#define HTTP_ZIP_MIN      1024u
+#define HTTP_ZIP_INLINE   (64u * 1024)
+#define HTTP_BLOCK        LIMIT(128u * 1024, 512u) /* of files read and written by the disk lane */
 
 enum conn_state {
     CONN_IDLE,    /* between requests, no request object */
@@ -105,7 +108,7 @@ struct http_request {
     bool keep_alive;
     bool http10;
     bool upgrade; /* asks for a WebSocket */
-    bool expects;  /* Expect: 100-continue not answered yet */
+    bool expects; /* Expect: 100-continue not answered yet */
     bool paused;
     bool aborted;
     bool counted; /* in server->active */

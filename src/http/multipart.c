@@ -1,7 +1,8 @@
 /* The multipart/form-data parser (RFC 7578, RFC 2046 5.1): bytes in pieces of any size, parts out.
  *
- * A delimiter is CRLF "--" boundary, and the first one may lack its CRLF. CR occurs in it only at its
- * start, so a failed match needs no going back: what had matched was data. Pure; no files here. */
+ * A delimiter is CRLF "--" boundary, and the first one may lack its CRLF. CR occurs in it only at
+ * its start, so a failed match needs no going back: what had matched was data. Pure; no files here.
+ */
 #include "http/multipart.h"
 
 #include <stdlib.h>
@@ -29,7 +30,8 @@ struct multipart_parser {
     struct buf head;
 };
 
-struct multipart_parser *multipart_new(struct str boundary, const struct multipart_ops *ops, void *arg)
+struct multipart_parser *multipart_new(struct str boundary, const struct multipart_ops *ops,
+                                       void *arg)
 {
     struct multipart_parser *p;
 
@@ -60,7 +62,8 @@ void multipart_free(struct multipart_parser *p)
 
 /* Takes `; name="value"` off the front of *rest. A backslash only escapes a quote: browsers send
  * Windows paths with single ones. */
-static bool next_param(struct str *rest, struct arena *a, struct str *ret_name, struct str *ret_value)
+static bool next_param(struct str *rest, struct arena *a, struct str *ret_name,
+                       struct str *ret_value)
 {
     struct str s = *rest;
     size_t end;
@@ -166,8 +169,8 @@ static Status head_byte(struct multipart_parser *p, char c, struct err *err)
     if (buf_add_char(&p->head, c))
         return err_set(err, STATUS_TOO_BIG, NULL, "the head of a part is longer than %u bytes",
                        MULTIPART_HEAD_MAX);
-    if (c == '\n' && (str_eq(buf_str(&p->head), STR("\r\n")) ||
-                      str_ends(buf_str(&p->head), STR("\r\n\r\n"))))
+    if (c == '\n' &&
+        (str_eq(buf_str(&p->head), STR("\r\n")) || str_ends(buf_str(&p->head), STR("\r\n\r\n"))))
         return head_end(p, err);
     return STATUS_OK;
 }

@@ -1,8 +1,8 @@
-/* Replies. A head is built in one buffer and goes out together with a small body in one write; streamed
- * replies are chunked, or counted when the length is known.
+/* Replies. A head is built in one buffer and goes out together with a small body in one write;
+ * streamed replies are chunked, or counted when the length is known.
  *
  * Whether the connection lives on is decided when the head is built, because it has to say so. */
-#include "http_int.h"
+#include "http/http_int.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -141,7 +141,8 @@ void reply_plain_error(struct http_conn *c, int status)
                            "Connection: close\r\n\r\n%s",
                            text, (int)common_n, common, text_n, text);
 
-    if (n > 0 && (size_t)n < sizeof head && net_stream_write(c->stream, head, (size_t)n) == STATUS_OK)
+    if (n > 0 && (size_t)n < sizeof head &&
+        net_stream_write(c->stream, head, (size_t)n) == STATUS_OK)
         c->server->bytes_out += (uint64_t)n;
 }
 
@@ -199,8 +200,8 @@ Status http_reply_header(struct http_request *r, const char *name, struct str va
 
 /* ---- whole replies ---- */
 
-static void reply_whole(struct http_request *r, int status, const char *content_type, struct str body,
-                        const char *encoding)
+static void reply_whole(struct http_request *r, int status, const char *content_type,
+                        struct str body, const char *encoding)
 {
     reply_head(r, status, content_type, (int64_t)body.n, encoding);
     if (!r->no_body && body.n)
@@ -209,7 +210,8 @@ static void reply_whole(struct http_request *r, int status, const char *content_
 }
 
 /* True when the reply has been sent, or will be by the lane. */
-static bool reply_zipped(struct http_request *r, int status, const char *content_type, struct str body)
+static bool reply_zipped(struct http_request *r, int status, const char *content_type,
+                         struct str body)
 {
     struct buf zipped;
     char *p;

@@ -1,8 +1,9 @@
 /* A request as the handler sees it: what was asked, the body, and its life.
  *
- * The object belongs to the handler from on_request to its final reply call. While a callback of the
- * handler runs on it, it is held, so that a reply inside the callback cannot take it away under us. */
-#include "http_int.h"
+ * The object belongs to the handler from on_request to its final reply call. While a callback of
+ * the handler runs on it, it is held, so that a reply inside the callback cannot take it away under
+ * us. */
+#include "http/http_int.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The server: listeners, the list of connections, one timer that sweeps them for whatever took too
  * long, draining, and what is shared by all replies (spare requests, Date). Connections: conn.c. */
-#include "http_int.h"
+#include "http/http_int.h"
 
 #include "loop/loop.h"
 
@@ -28,8 +28,7 @@ static void on_sweep(void *arg)
     struct http_server *s = arg;
     const Usec now = loop_now_mono(s->config.loop);
 
-    LIST_EACH_SAFE(it, &s->conns)
-    {
+    LIST_EACH_SAFE (it, &s->conns) {
         conn_sweep(CONTAINER_OF(it, struct http_conn, link), now);
     }
     if (s->n_conns == 0) {
@@ -80,8 +79,8 @@ static void on_accept(void *ctx, struct net_stream *stream)
     conn_accept(ctx, stream);
 }
 
-Status http_server_listen(struct http_server *s, const char *bind, uint16_t port, struct net_tls *tls,
-                          uint16_t *ret_port, struct err *err)
+Status http_server_listen(struct http_server *s, const char *bind, uint16_t port,
+                          struct net_tls *tls, uint16_t *ret_port, struct err *err)
 {
     const struct net_listen_config config = {
         .bind = bind,
@@ -137,8 +136,7 @@ static void drained(struct http_server *s)
 
 static void cut_all(struct http_server *s)
 {
-    LIST_EACH_SAFE(it, &s->conns)
-    {
+    LIST_EACH_SAFE (it, &s->conns) {
         conn_cut(CONTAINER_OF(it, struct http_conn, link));
     }
 }
@@ -160,8 +158,7 @@ void http_server_drain(struct http_server *s, Usec deadline, void (*fn)(void *ar
     s->drain_arg = arg;
     for (size_t i = 0; i < s->listeners.n; i++)
         net_listener_stop(s->listeners.at[i]);
-    LIST_EACH_SAFE(it, &s->conns)
-    {
+    LIST_EACH_SAFE (it, &s->conns) {
         struct http_conn *c = CONTAINER_OF(it, struct http_conn, link);
         if (c->state == CONN_IDLE)
             conn_close_gently(c);

@@ -1,9 +1,9 @@
-/* multipart/form-data of a request: fields into the request's arena, files into a folder by the disk
- * lane. The connection is paused while the lane is behind.
+/* multipart/form-data of a request: fields into the request's arena, files into a folder by the
+ * disk lane. The connection is paused while the lane is behind.
  *
- * The state belongs to the request's arena and goes with it; writers still at work then are aborted,
- * and abort removes their files. After success the files are the caller's. */
-#include "http_int.h"
+ * The state belongs to the request's arena and goes with it; writers still at work then are
+ * aborted, and abort removes their files. After success the files are the caller's. */
+#include "http/http_int.h"
 
 #include "crypto/crypto.h"
 #include "http/disk.h"
@@ -32,7 +32,7 @@ struct upload {
     uint64_t seen;
     struct multipart_form form;
     size_t cap;
-    struct vec files; /* struct upload_file */
+    struct vec files;         /* struct upload_file */
     struct upload_file *file; /* of the current part */
     struct buf field;
     size_t n_fields;
@@ -196,7 +196,8 @@ static Status start_file(struct upload *u, struct multipart_part *part)
     f->part = (size_t)(part - u->form.parts);
     f->path = strdup(part->path.p);
     if (f->path)
-        f->writer = writer_open(u->r->server->config.loop, u->r->server->config.disk, f->path, NULL, &ops, f);
+        f->writer = writer_open(u->r->server->config.loop, u->r->server->config.disk, f->path, NULL,
+                                &ops, f);
     if (!f->writer || vec_push(&u->files, f)) {
         writer_abort(f->writer);
         free(f->path);
@@ -208,7 +209,8 @@ static Status start_file(struct upload *u, struct multipart_part *part)
     return STATUS_OK;
 }
 
-static Status on_part(void *arg, struct str name, struct str filename, bool is_file, struct str type)
+static Status on_part(void *arg, struct str name, struct str filename, bool is_file,
+                      struct str type)
 {
     struct upload *u = arg;
     struct arena *a = http_request_arena(u->r);

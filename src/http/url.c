@@ -76,7 +76,8 @@ Status url_parse(struct str text, struct url *ret, struct err *err)
         if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 127 || text.p[i] == '\\')
             return err_set(err, STATUS_INVALID, "url", "URL holds a blank or control character");
     if (!take_scheme(&rest, &u))
-        return err_set(err, STATUS_INVALID, "url", "URL does not begin with http://, https://, ws:// or wss://");
+        return err_set(err, STATUS_INVALID, "url",
+                       "URL does not begin with http://, https://, ws:// or wss://");
     rest = str_slice(rest, 0, str_find_char(rest, '#'));
     while (end < rest.n && rest.p[end] != '/' && rest.p[end] != '?')
         end++;

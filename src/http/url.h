@@ -1,5 +1,5 @@
-/* Absolute URLs of clients: http, https, ws, wss. Borrowed views; the parts are checked for characters
- * that must not get into a request line or a host name. */
+/* Absolute URLs of clients: http, https, ws, wss. Borrowed views; the parts are checked for
+ * characters that must not get into a request line or a host name. */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
 
@@ -15,8 +15,8 @@ struct url {
     uint16_t port;
     bool tls;
     bool websocket;
-    bool ipv6;      /* host was in brackets */
-    bool has_port;  /* port differs from the scheme's own */
+    bool ipv6;     /* host was in brackets */
+    bool has_port; /* port differs from the scheme's own */
 };
 
 Status url_parse(struct str text, struct url *ret, struct err *err) MUST_USE;

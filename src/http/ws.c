@@ -1,8 +1,8 @@
 /* A WebSocket once its stream is its own: messages, control frames, closing, pausing.
  *
- * Closing: our close frame, the peer's answer, then TCP ends; whoever does not answer in time is cut.
- * The object lives until the stream's on_close (and a deferred call, if one is under way). */
-#include "ws_int.h"
+ * Closing: our close frame, the peer's answer, then TCP ends; whoever does not answer in time is
+ * cut. The object lives until the stream's on_close (and a deferred call, if one is under way). */
+#include "http/ws_int.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 #define CLOSE_TIMEOUT (5 * USEC_SEC)
 #define LINGER        (2 * USEC_SEC)
 
-struct ws *ws_new(struct loop *l, bool server, const struct ws_config *config, const struct ws_ops *ops,
-                  void *ctx)
+struct ws *ws_new(struct loop *l, bool server, const struct ws_config *config,
+                  const struct ws_ops *ops, void *ctx)
 {
     struct ws *w = calloc(1, sizeof *w);
 

@@ -1,5 +1,5 @@
 /* The client's half of the opening handshake (RFC 6455 4.1): connects, asks, checks the answer. */
-#include "ws_int.h"
+#include "http/ws_int.h"
 
 #include "crypto/crypto.h"
 #include "http/url.h"
@@ -12,7 +12,7 @@
 struct ws_handshake {
     llhttp_t parser;
     struct buf request;
-    struct buf name;  /* of the header being read */
+    struct buf name; /* of the header being read */
     struct buf value;
     size_t seen;
     char accept[WS_ACCEPT_SIZE]; /* expected */
@@ -121,13 +121,15 @@ static void write_request(struct ws_handshake *h, const struct url *u, const cha
     struct buf *b = &h->request;
     const struct str slash = u->target.n && u->target.p[0] == '/' ? STR("") : STR("/");
 
-    (void)buf_printf(b, "GET %.*s%.*s HTTP/1.1\r\nHost: %s%.*s%s", STR_FMT(slash), STR_FMT(u->target),
-                     u->ipv6 ? "[" : "", STR_FMT(u->host), u->ipv6 ? "]" : "");
+    (void)buf_printf(b, "GET %.*s%.*s HTTP/1.1\r\nHost: %s%.*s%s", STR_FMT(slash),
+                     STR_FMT(u->target), u->ipv6 ? "[" : "", STR_FMT(u->host), u->ipv6 ? "]" : "");
     if (u->has_port)
         (void)buf_printf(b, ":%u", u->port);
-    (void)buf_printf(b, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                        "Sec-WebSocket-Key: %.*s\r\n",
-                     STR_FMT(key));
+    (void)buf_printf(
+        b,
+        "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: %.*s\r\n",
+        STR_FMT(key));
     if (user_agent)
         (void)buf_printf(b, "User-Agent: %s\r\n", user_agent);
     (void)buf_add_str(b, STR("\r\n"));
@@ -172,8 +174,8 @@ static Status check_url(const char *url, struct net_tls *tls, struct url *u, str
 }
 
 Status ws_connect(struct loop *l, const char *url, struct net_tls *tls, const char *user_agent,
-                  Usec deadline, const struct ws_config *config, const struct ws_ops *ops, void *ctx,
-                  struct ws **ret, struct err *err)
+                  Usec deadline, const struct ws_config *config, const struct ws_ops *ops,
+                  void *ctx, struct ws **ret, struct err *err)
 {
     struct net_stream *s = NULL;
     struct url u;

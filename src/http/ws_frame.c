@@ -3,7 +3,7 @@
  * wslay checks lengths and unmasks; here are the rules it leaves to its caller (masking by role,
  * reserved bits, opcodes and their order, sizes, UTF-8), putting messages together, and the dance
  * that lets its context go whenever it holds nothing. No sockets but for codec->out. */
-#include "ws_int.h"
+#include "http/ws_int.h"
 
 #include "crypto/crypto.h"
 

@@ -1,7 +1,7 @@
-/* The server's half of the opening handshake (RFC 6455 4.2): checks the request, answers 101 and takes
- * the connection out of the HTTP server. */
-#include "http_int.h"
-#include "ws_int.h"
+/* The server's half of the opening handshake (RFC 6455 4.2): checks the request, answers 101 and
+ * takes the connection out of the HTTP server. */
+#include "http/http_int.h"
+#include "http/ws_int.h"
 
 #include "crypto/crypto.h"
 
@@ -58,7 +58,8 @@ static void send_switch(struct http_request *r, struct str key)
     buf_clear(b);
     (void)buf_add_str(b, STR("HTTP/1.1 101 Switching Protocols\r\n"));
     (void)buf_add(b, common, n);
-    (void)buf_add_str(b, STR("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "));
+    (void)buf_add_str(b,
+                      STR("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "));
     (void)buf_add_z(b, accept);
     (void)buf_add_str(b, STR("\r\n"));
     (void)buf_add_str(b, buf_str(&r->extra));
@@ -67,7 +68,8 @@ static void send_switch(struct http_request *r, struct str key)
     (void)reply_raw(r, b->p, b->n);
 }
 
-/* What came behind the head: delivered on a later turn, so that the caller has its pointer first. */
+/* What came behind the head: delivered on a later turn, so that the caller has its pointer first.
+ */
 static void hand_over(struct ws *w, struct buf *left)
 {
     char *p;

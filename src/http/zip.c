@@ -1,6 +1,6 @@
 /* gzip for replies: text types above 1 KB when the client takes it. Small ones on the loop with one
  * deflate state that is kept while there are connections, bigger ones on the zip lane. */
-#include "http_int.h"
+#include "http/http_int.h"
 
 #include "loop/lane.h"
 

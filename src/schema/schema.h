@@ -22,7 +22,7 @@ enum prop_type {
     P_ID,     /* string ^[a-z0-9_]+$, at most ID_MAX; `of` names the kind it refers to */
     P_WORD,   /* string ^\w+$ */
     P_INT,    /* number without a fraction, min..max (both 0: any; max < min: no upper end); in an
-               * UPDATE also a text "+N" or "-N" (api-objects.md 1.5): check the merged object too */
+               * UPDATE also a text "+N" or "-N" (api-objects.md 1.5): check the merged one too */
     P_NUMBER, /* number, likewise */
     P_BOOL,   /* true, false, or a number; in a CALL also the texts "true" "false" and digits */
     P_ENUM,   /* string among `choices` (space separated) */

@@ -1,7 +1,8 @@
 /* rooms: http net loop base */
-/* The server's connection: any bytes, in pieces of any size, through the real server on one end of a
- * socket pair, with handlers that read, stream, pause, leave bodies alone, answer late and upgrade.
- * The first byte chooses the sizes of the pieces. What a handler is given must be clean. */
+/* The server's connection: any bytes, in pieces of any size, through the real server on one end of
+ * a socket pair, with handlers that read, stream, pause, leave bodies alone, answer late and
+ * upgrade. The first byte chooses the sizes of the pieces. What a handler is given must be clean.
+ */
 #include "http/http_int.h"
 #include "net/net_int.h"
 
@@ -145,7 +146,8 @@ static void go_on(struct world *w)
 static struct world *world_new(void)
 {
     struct world *w = calloc(1, sizeof *w);
-    struct http_server_config config = { .limits = http_limits_default(), .on_request = on_request };
+    struct http_server_config config = { .limits = http_limits_default(),
+                                         .on_request = on_request };
 
     w->loop = loop_new();
     w->hub = hub_get(w->loop);
@@ -185,8 +187,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         go_on(w);
     }
     (void)close(fds[1]);
-    /* Whatever is left notices that the peer is gone, or is cut; WebSockets are closed by the end. */
-    for (int i = 0; i < 200 && (http_server_stats(w->server).connections || w->hub->refs > 1); i++) {
+    /* Whatever is left notices that the peer is gone, or is cut; WebSockets are closed by the end.
+     */
+    for (int i = 0; i < 200 && (http_server_stats(w->server).connections || w->hub->refs > 1);
+         i++) {
         go_on(w);
         (void)uv_run(loop_uv(w->loop), UV_RUN_NOWAIT);
     }

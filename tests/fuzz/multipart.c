@@ -1,6 +1,6 @@
 /* rooms: http net loop crypto base */
-/* The form parser: the first byte chooses the sizes of the pieces. Cut or not, the same parts must come
- * out; names never hold what could leave a folder. The boundary is "B". */
+/* The form parser: the first byte chooses the sizes of the pieces. Cut or not, the same parts must
+ * come out; names never hold what could leave a folder. The boundary is "B". */
 #include "http/multipart.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ struct trace {
     size_t bytes;
 };
 
-static Status on_part(void *arg, struct str name, struct str filename, bool is_file, struct str type)
+static Status on_part(void *arg, struct str name, struct str filename, bool is_file,
+                      struct str type)
 {
     struct trace *t = arg;
 
@@ -80,8 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         whole.ended != pieces.ended)
         abort();
     /* What a failed parse had emitted may differ by what it still held back. */
-    if (a == STATUS_OK && (whole.sum != pieces.sum || whole.bytes != pieces.bytes ||
-                           whole.parts != whole.ended))
+    if (a == STATUS_OK &&
+        (whole.sum != pieces.sum || whole.bytes != pieces.bytes || whole.parts != whole.ended))
         abort();
     return 0;
 }

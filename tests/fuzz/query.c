@@ -1,6 +1,6 @@
 /* rooms: http net loop crypto base */
-/* Query strings, percent coding and absolute URLs: encoding and decoding are inverse, decoding never
- * grows, an accepted URL holds nothing that could break a request line. */
+/* Query strings, percent coding and absolute URLs: encoding and decoding are inverse, decoding
+ * never grows, an accepted URL holds nothing that could break a request line. */
 #include "http/server.h"
 #include "http/url.h"
 

@@ -1,6 +1,6 @@
 /* rooms: http net loop crypto base */
-/* The WebSocket frame layer, in both roles. The first byte chooses the role and the sizes of the pieces;
- * cut into pieces or not, the same messages must come out and the same verdict. */
+/* The WebSocket frame layer, in both roles. The first byte chooses the role and the sizes of the
+ * pieces; cut into pieces or not, the same messages must come out and the same verdict. */
 #include "http/ws_int.h"
 
 #include <stdlib.h>

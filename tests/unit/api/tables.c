@@ -229,6 +229,12 @@ static void test_required_parameters_are_required(void **state)
     json_doc_free(doc);
 }
 
+/* The documents nest deeper than the tiny build reads JSON. */
+static bool is_tiny(void)
+{
+    return JSON_DEPTH_MAX < 16;
+}
+
 static void test_openapi_names_every_call(void **state)
 {
     AUTO_BUF struct buf out = { .max = 16u * 1024 * 1024 };
@@ -238,6 +244,8 @@ static void test_openapi_names_every_call(void **state)
     yyjson_val *root, *paths;
 
     (void)state;
+    if (is_tiny())
+        skip();
     assert_int_equal(api_openapi(&out), STATUS_OK);
     assert_int_equal(json_parse(buf_str(&out), JSON_SIZE_MAX, &doc, NULL), STATUS_OK);
     root = yyjson_doc_get_root(doc);
@@ -271,6 +279,8 @@ static void test_docs_are_written(void **state)
     struct err err = { .code = STATUS_OK };
 
     (void)state;
+    if (is_tiny())
+        skip();
     assert_non_null(mkdtemp(dir));
     assert_int_equal(api_write_docs(dir, &err), STATUS_OK);
     for (const struct api_family *f = api_families; f->name; f++) {

@@ -50,7 +50,8 @@ static const char *url(const struct env *e, const char *path)
     return the_url;
 }
 
-static void run(struct env *e, struct http_client *c, const struct http_call *call, struct outcome *o)
+static void run(struct env *e, struct http_client *c, const struct http_call *call,
+                struct outcome *o)
 {
     struct http_exchange *x = NULL;
     struct err err = { 0 };
@@ -69,8 +70,8 @@ static uint64_t upload_size;
 static char upload_text[64];
 static size_t upload_parts;
 
-static void form_done(void *arg, struct http_request *r, Status st, const struct multipart_form *form,
-                      const struct err *err)
+static void form_done(void *arg, struct http_request *r, Status st,
+                      const struct multipart_form *form, const struct err *err)
 {
     (void)arg;
     if (st) {
@@ -148,7 +149,8 @@ static void test_get_and_post(void **state)
     env_start(&e, NULL, NULL);
     e.on_request = handler;
     c = client_new(&e);
-    run(&e, c, &(struct http_call){ .method = "GET", .url = url(&e, "/seen"), .headers = headers }, &o);
+    run(&e, c, &(struct http_call){ .method = "GET", .url = url(&e, "/seen"), .headers = headers },
+        &o);
     assert_int_equal(o.status, STATUS_OK);
     assert_int_equal(o.code, 200);
     assert_string_equal(seen, "GET|tester|yes|");
@@ -173,7 +175,9 @@ static void test_get_and_post(void **state)
     run(&e, c, &(struct http_call){ .method = "GET", .url = url(&e, "/big") }, &o);
     assert_int_equal(o.status, STATUS_TOO_BIG);
     run(&e, c,
-        &(struct http_call){ .method = "GET", .url = url(&e, "/big"), .reply_max = 4u * 1024 * 1024 }, &o);
+        &(struct http_call){
+            .method = "GET", .url = url(&e, "/big"), .reply_max = 4u * 1024 * 1024 },
+        &o);
     assert_int_equal(o.body.n, 3 * 1024 * 1024);
     http_client_free(c);
     buf_done(&o.body);
@@ -194,7 +198,8 @@ static void test_redirects(void **state)
     e.on_request = handler;
     c = client_new(&e);
     run(&e, c,
-        &(struct http_call){ .method = "GET", .url = url(&e, "/dir/relative"), .headers = headers }, &o);
+        &(struct http_call){ .method = "GET", .url = url(&e, "/dir/relative"), .headers = headers },
+        &o);
     assert_int_equal(o.code, 200);
     assert_string_equal(seen, "GET|tester|yes|");
     call = post;
@@ -267,8 +272,8 @@ static void test_upload_and_save(void **state)
     }
     (void)snprintf(target, sizeof target, "%s/saved", e.folder);
     write_file(target, "old", 3);
-    run(&e, c,
-        &(struct http_call){ .method = "GET", .url = url(&e, "/big"), .save_to = target }, &o);
+    run(&e, c, &(struct http_call){ .method = "GET", .url = url(&e, "/big"), .save_to = target },
+        &o);
     assert_int_equal(o.status, STATUS_OK);
     assert_int_equal(o.saved, 3 * 1024 * 1024);
     assert_int_equal(o.body.n, 0);
@@ -276,8 +281,8 @@ static void test_upload_and_save(void **state)
     assert_int_equal(st.st_size, 3 * 1024 * 1024);
     assert_int_equal(st.st_mode & 0777, 0600);
     /* An error page does not replace the file. */
-    run(&e, c,
-        &(struct http_call){ .method = "GET", .url = url(&e, "/none"), .save_to = target }, &o);
+    run(&e, c, &(struct http_call){ .method = "GET", .url = url(&e, "/none"), .save_to = target },
+        &o);
     assert_int_equal(o.code, 404);
     assert_true(str_eq_z(buf_str(&o.body), "404 Not Found"));
     assert_int_equal(stat(target, &st), 0);
@@ -406,12 +411,12 @@ static void test_rude_servers(void **state)
         { "HTTP/1.1 200 OK\r\n\r\nto the end", true, STATUS_OK, 200, "to the end" },
         { "HTTP/1.0 200 OK\r\n\r\n", true, STATUS_OK, 200, "" },
         { "garbage", true, STATUS_INVALID, 0, "" },
-        { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, STATUS_OK,
+        { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false,
+          STATUS_OK, 200, "ok" },
+        { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", false, STATUS_OK,
           200, "ok" },
-        { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", false, STATUS_OK, 200,
-          "ok" },
-        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true, STATUS_CLOSED, 200,
-          "hello" },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true,
+          STATUS_CLOSED, 200, "hello" },
         { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", false, STATUS_TIMEOUT, 200, "" },
         { "HTTP/1.1 200 OK\r\nContent-Len", false, STATUS_TIMEOUT, 0, "" },
     };
@@ -426,7 +431,8 @@ static void test_rude_servers(void **state)
         struct http_client_config cc = { .first_byte_timeout = 300 * USEC_MSEC,
                                          .idle_timeout = 300 * USEC_MSEC };
         env_start(&e, NULL, NULL);
-        assert_int_equal(net_listen(e.loop, &config, rude_accept, &rude, &rude.listener, NULL), STATUS_OK);
+        assert_int_equal(net_listen(e.loop, &config, rude_accept, &rude, &rude.listener, NULL),
+                         STATUS_OK);
         e.port = net_listener_port(rude.listener);
         cc.loop = e.loop;
         cc.disk = e.disk;

@@ -89,7 +89,8 @@ static void test_calls(void **state)
     e.on_request = handler;
     f = fetcher_new(e.loop, "Orrery/0.1", NULL);
     assert_non_null(f);
-    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/echo"), .headers = headers }, &o);
+    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/echo"), .headers = headers },
+        &o);
     assert_int_equal(o.status, STATUS_OK);
     assert_int_equal(o.code, 200);
     assert_true(o.total > 0);
@@ -97,10 +98,12 @@ static void test_calls(void **state)
     assert_true(has(&o.headers, "X-Agent: Orrery/0.1\r\n"));
     assert_true(has(&o.headers, "X-Mine: 1\r\n"));
     run(&e, f,
-        &(struct fetch_call){ .method = "POST", .url = url(&e, "/echo"), .body = STR("{\"a\":1}") }, &o);
+        &(struct fetch_call){ .method = "POST", .url = url(&e, "/echo"), .body = STR("{\"a\":1}") },
+        &o);
     assert_true(str_eq_z(buf_str(&o.body), "{\"a\":1}"));
     assert_true(has(&o.headers, "X-Method: POST\r\n"));
-    run(&e, f, &(struct fetch_call){ .method = "PUT", .url = url(&e, "/echo"), .body = STR("p") }, &o);
+    run(&e, f, &(struct fetch_call){ .method = "PUT", .url = url(&e, "/echo"), .body = STR("p") },
+        &o);
     assert_true(has(&o.headers, "X-Method: PUT\r\n"));
     assert_true(str_eq_z(buf_str(&o.body), "p"));
     run(&e, f, &(struct fetch_call){ .method = "DELETE", .url = url(&e, "/echo") }, &o);
@@ -116,15 +119,20 @@ static void test_calls(void **state)
     run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/go"), .follow = true }, &o);
     assert_int_equal(o.code, 200);
     assert_false(has(&o.headers, "Location"));
-    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/file"), .follow = true }, &o);
+    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/file"), .follow = true },
+        &o);
     assert_int_equal(o.status, STATUS_INVALID);
     assert_int_equal(o.body.n, 0);
-    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/big"), .reply_max = 100000 }, &o);
+    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/big"), .reply_max = 100000 },
+        &o);
     assert_int_equal(o.status, STATUS_OK);
-    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/big"), .reply_max = 99999 }, &o);
+    run(&e, f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/big"), .reply_max = 99999 },
+        &o);
     assert_int_equal(o.status, STATUS_TOO_BIG);
     run(&e, f,
-        &(struct fetch_call){ .method = "GET", .url = url(&e, "/never"), .timeout = 100 * USEC_MSEC }, &o);
+        &(struct fetch_call){
+            .method = "GET", .url = url(&e, "/never"), .timeout = 100 * USEC_MSEC },
+        &o);
     assert_int_equal(o.status, STATUS_TIMEOUT);
     UNTIL(&e, e.held);
     http_reply(e.held, 200, NULL, STR_NONE);
@@ -175,15 +183,16 @@ static void test_many_and_free(void **state)
     buf_init(&left.body, 100);
     buf_init(&left.headers, 100);
     for (int i = 0; i < 200; i++)
-        assert_int_equal(fetch_start(f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/echo") },
-                                     on_done, &o, NULL),
-                         STATUS_OK);
+        assert_int_equal(
+            fetch_start(f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/echo") },
+                        on_done, &o, NULL),
+            STATUS_OK);
     UNTIL(&e, o.calls == 200);
     assert_int_equal(o.status, STATUS_OK);
-    assert_int_equal(
-        fetch_start(f, &(struct fetch_call){ .method = "GET", .url = url(&e, "/never") }, on_done, &left,
-                    NULL),
-        STATUS_OK);
+    assert_int_equal(fetch_start(f,
+                                 &(struct fetch_call){ .method = "GET", .url = url(&e, "/never") },
+                                 on_done, &left, NULL),
+                     STATUS_OK);
     UNTIL(&e, e.held);
     fetcher_free(f);
     assert_int_equal(left.calls, 1);

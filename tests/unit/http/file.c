@@ -1,4 +1,5 @@
-/* Files as replies: ranges, conditions, sizes, and memory that stays flat; gzip of other replies. */
+/* Files as replies: ranges, conditions, sizes, and memory that stays flat; gzip of other replies.
+ */
 #include "http_test.h"
 
 #include <zlib.h>
@@ -324,8 +325,8 @@ static void gzip_case(struct env *e, const char *path, const char *accept, size_
         text[i] = "abcdefgh"[i % 7];
     text_reply = str_n(text, n);
     len = snprintf(request, sizeof request,
-                   "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: %s\r\n\r\n", path,
-                   accept);
+                   "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: %s\r\n\r\n",
+                   path, accept);
     raw_ask(e, &r, str_n(request, (size_t)len));
     assert_true(raw_has(&r, "HTTP/1.1 200 "));
     if (raw_has(&r, "Content-Encoding: gzip\r\n") != zipped)
@@ -397,11 +398,16 @@ static void test_content_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranges),         cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_head_and_names), cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_big),            cmocka_unit_test(test_peer_leaves),
-        cmocka_unit_test(test_file_shrinks),   cmocka_unit_test(test_gzip),
-        cmocka_unit_test(test_gzip_abort),     cmocka_unit_test(test_content_types),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_head_and_names),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_big),
+        cmocka_unit_test(test_peer_leaves),
+        cmocka_unit_test(test_file_shrinks),
+        cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_gzip_abort),
+        cmocka_unit_test(test_content_types),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

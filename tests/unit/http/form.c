@@ -92,10 +92,20 @@ static void test_urls(void **state)
         { "http://h?q", "h", "?q", 80, false, false },
         { "http://h:/x", "h", "/x", 80, false, false },
     };
-    static const char *const bad[] = { "",          "h",          "http:/h",     "http://",
-                                       "http:///x", "ftp://h",    "http://h:x",  "http://h:0",
-                                       "http://[::1", "http://[]", "http://h:65536", "http://a b",
-                                       "http://h\\x", "http://h/\x7f" };
+    static const char *const bad[] = { "",
+                                       "h",
+                                       "http:/h",
+                                       "http://",
+                                       "http:///x",
+                                       "ftp://h",
+                                       "http://h:x",
+                                       "http://h:0",
+                                       "http://[::1",
+                                       "http://[]",
+                                       "http://h:65536",
+                                       "http://a b",
+                                       "http://h\\x",
+                                       "http://h/\x7f" };
     struct url u;
 
     (void)state;

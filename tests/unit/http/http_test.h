@@ -1,5 +1,6 @@
-/* A real server on an ephemeral port and raw clients beside it on the same loop. The raw client sends
- * what the test says, byte for byte, and keeps what comes back; waiting always has a deadline. */
+/* A real server on an ephemeral port and raw clients beside it on the same loop. The raw client
+ * sends what the test says, byte for byte, and keeps what comes back; waiting always has a
+ * deadline. */
 #ifndef HTTP_TEST_H
 #define HTTP_TEST_H
 
@@ -73,7 +74,7 @@ UNUSED static void tick(void *arg)
         loop_timer_start(until_timer, 50 * USEC_MSEC, 50 * USEC_MSEC);                             \
         while (!(condition)) {                                                                     \
             if (clock_mono() > until_deadline)                                                     \
-                fail_msg("line %d: waited in vain for " #condition, __LINE__);                                        \
+                fail_msg("line %d: waited in vain for " #condition, __LINE__);                     \
             loop_once((env_)->loop);                                                               \
         }                                                                                          \
         loop_timer_free(until_timer);                                                              \
@@ -124,8 +125,8 @@ UNUSED static void raw_connect_tls(struct env *e, struct raw *r, struct net_tls 
 {
     *r = (struct raw){ .env = e, .keep = true };
     buf_init(&r->in, 256u * 1024 * 1024);
-    assert_int_equal(
-        net_connect(e->loop, "127.0.0.1", e->port, tls, 0, &raw_ops, r, &r->s, NULL), STATUS_OK);
+    assert_int_equal(net_connect(e->loop, "127.0.0.1", e->port, tls, 0, &raw_ops, r, &r->s, NULL),
+                     STATUS_OK);
     UNTIL(e, r->open || r->closed);
     assert_true(r->open);
 }

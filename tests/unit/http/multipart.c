@@ -11,7 +11,8 @@ struct trace {
     Status refuse;
 };
 
-static Status on_part(void *arg, struct str name, struct str filename, bool is_file, struct str type)
+static Status on_part(void *arg, struct str name, struct str filename, bool is_file,
+                      struct str type)
 {
     struct trace *t = arg;
 
@@ -149,9 +150,9 @@ static void test_parser_refuses(void **state)
         buf_done(&t.text);
     }
     assert_null(multipart_new(STR(""), &trace_ops, &t));
-    assert_null(multipart_new(str_n("0123456789012345678901234567890123456789012345678901234567890123456789x",
-                                    71),
-                              &trace_ops, &t));
+    assert_null(multipart_new(
+        str_n("0123456789012345678901234567890123456789012345678901234567890123456789x", 71),
+        &trace_ops, &t));
     buf_init(&b, 64u * 1024);
     (void)buf_add_z(&b, "--B\r\n");
     while (b.n < MULTIPART_HEAD_MAX + 64)
@@ -172,9 +173,10 @@ static void test_file_names(void **state)
         const char *sent;
         const char *kept;
     } rows[] = {
-        { "a.txt", "a.txt" },       { "../../etc/passwd", "passwd" }, { "/abs", "abs" }, { "dir/", "" },
-        { "..", "" },               { "C:\\x\\y.z", "y.z" },          { "a;b", "a;b" },
-        { "\xc3\xa9.txt", "\xc3\xa9.txt" },
+        { "a.txt", "a.txt" }, { "../../etc/passwd", "passwd" },
+        { "/abs", "abs" },    { "dir/", "" },
+        { "..", "" },         { "C:\\x\\y.z", "y.z" },
+        { "a;b", "a;b" },     { "\xc3\xa9.txt", "\xc3\xa9.txt" },
     };
 
     (void)state;
@@ -182,9 +184,10 @@ static void test_file_names(void **state)
         struct trace t = { 0 };
         char form[256];
         char expect[128];
-        (void)snprintf(form, sizeof form,
-                       "--B\r\nContent-Disposition: form-data; name=f; filename=\"%s\"\r\n\r\n\r\n--B--",
-                       rows[i].sent);
+        (void)snprintf(
+            form, sizeof form,
+            "--B\r\nContent-Disposition: form-data; name=f; filename=\"%s\"\r\n\r\n\r\n--B--",
+            rows[i].sent);
         (void)snprintf(expect, sizeof expect, "[f|%s|1|].", rows[i].kept);
         assert_int_equal(parse(&t, STR("B"), str_z(form), NULL), STATUS_OK);
         if (!str_eq_z(buf_str(&t.text), expect))
@@ -207,8 +210,8 @@ static struct {
 
 static uint64_t form_max = 1u << 30;
 
-static void form_done(void *arg, struct http_request *r, Status st, const struct multipart_form *form,
-                      const struct err *err)
+static void form_done(void *arg, struct http_request *r, Status st,
+                      const struct multipart_form *form, const struct err *err)
 {
     (void)arg;
     got.calls++;
@@ -294,9 +297,9 @@ static void test_upload(void **state)
     memset(&got, 0, sizeof got);
     buf_clear(&r.in);
     {
-        static const char form[] =
-            FILE_1 "one\r\n" FILE_1 "\r\n"
-                   "--BoUnD\r\nContent-Disposition: form-data; name=\"none\"; filename=\"\"\r\n\r\n" END;
+        static const char form[] = FILE_1
+            "one\r\n" FILE_1 "\r\n"
+            "--BoUnD\r\nContent-Disposition: form-data; name=\"none\"; filename=\"\"\r\n\r\n" END;
         send_head(&r, sizeof form - 1);
         RAW_SEND(&r, form);
     }
@@ -358,8 +361,9 @@ static void test_limits(void **state)
     /* Found out by counting. */
     begin(&e, &r);
     form_max = 512u * 1024;
-    RAW_SEND(&r, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=BoUnD\r\n"
-                 "Transfer-Encoding: chunked\r\n\r\n100100\r\n");
+    RAW_SEND(&r,
+             "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=BoUnD\r\n"
+             "Transfer-Encoding: chunked\r\n\r\n100100\r\n");
     RAW_SEND(&r, FILE_1);
     raw_send(&r, str_n(data, sizeof data));
     RAW_EXPECT(&r, "HTTP/1.1 413 ");
@@ -406,13 +410,17 @@ static void test_not_multipart(void **state)
 
     (void)state;
     begin(&e, &r);
-    RAW_SEND(&r, "POST /other HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-                 "\r\n{}");
+    RAW_SEND(
+        &r,
+        "POST /other HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        "\r\n{}");
     RAW_EXPECT(&r, "HTTP/1.1 400 ");
     raw_done(&r);
     raw_connect(&e, &r);
-    RAW_SEND(&r, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data\r\nContent-Length: 2\r\n"
-                 "\r\n{}");
+    RAW_SEND(
+        &r,
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data\r\nContent-Length: 2\r\n"
+        "\r\n{}");
     RAW_EXPECT(&r, "HTTP/1.1 400 ");
     raw_done(&r);
     env_stop(&e);
@@ -440,10 +448,14 @@ static void test_unwritable_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parser),         cmocka_unit_test(test_parser_random),
-        cmocka_unit_test(test_parser_refuses), cmocka_unit_test(test_file_names),
-        cmocka_unit_test(test_upload),         cmocka_unit_test(test_cut_short),
-        cmocka_unit_test(test_limits),         cmocka_unit_test(test_not_multipart),
+        cmocka_unit_test(test_parser),
+        cmocka_unit_test(test_parser_random),
+        cmocka_unit_test(test_parser_refuses),
+        cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_not_multipart),
         cmocka_unit_test(test_unwritable_folder),
     };
 

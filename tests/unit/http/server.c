@@ -136,7 +136,8 @@ static void test_body_in_pieces(void **state)
 {
     struct env e;
     struct raw r;
-    static const char request[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world";
+    static const char request[] =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world";
 
     (void)state;
     env_start(&e, NULL, NULL);
@@ -147,8 +148,10 @@ static void test_body_in_pieces(void **state)
     }
     RAW_EXPECT(&r, "\r\n\r\nhello world");
     buf_clear(&r.in);
-    RAW_SEND(&r, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "4;ext=1\r\nWiki\r\n6\r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX-Trailer: 1\r\n\r\n");
+    RAW_SEND(
+        &r,
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "4;ext=1\r\nWiki\r\n6\r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX-Trailer: 1\r\n\r\n");
     RAW_EXPECT(&r, "\r\n\r\nWikipedia in \r\n\r\nchunks.");
     buf_clear(&r.in);
     RAW_SEND(&r, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" GET("/hello"));
@@ -166,18 +169,21 @@ static void test_expect_continue(void **state)
     (void)state;
     env_start(&e, NULL, NULL);
     raw_connect(&e, &r);
-    RAW_SEND(&r, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    RAW_SEND(&r,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
     RAW_EXPECT(&r, "HTTP/1.1 100 Continue\r\n\r\n");
     RAW_SEND(&r, "abc");
     RAW_EXPECT(&r, "\r\n\r\nabc");
     raw_done(&r);
     /* Not asked to go on: the answer ends the connection. */
     raw_ask(&e, &r,
-            STR("POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"));
+            STR("POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: "
+                "100-continue\r\n\r\n"));
     assert_false(raw_has(&r, "100 Continue"));
     assert_true(raw_has(&r, "Connection: close\r\n"));
     raw_done(&r);
-    raw_ask(&e, &r, STR("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: magic\r\n\r\n"));
+    raw_ask(&e, &r,
+            STR("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: magic\r\n\r\n"));
     assert_true(raw_has(&r, "HTTP/1.1 417 "));
     raw_done(&r);
     env_stop(&e);
@@ -330,7 +336,8 @@ static void test_pause_at_the_last_piece(void **state)
     env_start(&e, NULL, NULL);
     e.on_request = pausing_handler;
     raw_connect(&e, &r);
-    RAW_SEND(&r, "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    RAW_SEND(&r, "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                 "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
     UNTIL(&e, e.streamed == 3);
     http_request_resume(paused_request);
     UNTIL(&e, e.streamed == 5);
@@ -462,9 +469,11 @@ static void test_refusals(void **state)
         { "GET / HTTP/0.9\r\nHost: a\r\n\r\n", "HTTP/1.1 505 " },
         { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 400 " },
         { "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 501 " },
-        { "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        { "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n0\r\n\r\n",
           "HTTP/1.1 400 " },
-        { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+          "3\r\n\r\n0\r\n\r\n",
           "HTTP/1.1 400 " },
         { "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
           "HTTP/1.1 400 " },
@@ -480,8 +489,10 @@ static void test_refusals(void **state)
         { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
           "HTTP/1.1 400 " },
         { "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400 " },
-        { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "HTTP/1.1 400 " },
-        { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+        { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+          "HTTP/1.1 400 " },
+        { "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
           "HTTP/1.1 400 " },
         { "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c: d\r\n\r\n", "HTTP/1.1 400 " },
         { "GET / HTTP/1.1\nHost: a\n\n", "HTTP/1.1 400 " },

@@ -146,8 +146,9 @@ static void test_drain(void **state)
     assert_false(busy.closed);
     assert_false(e.drained);
     late = (struct raw){ .env = &e };
-    assert_int_equal(net_connect(e.loop, "127.0.0.1", e.port, NULL, 0, &raw_ops, &late, &late.s, NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        net_connect(e.loop, "127.0.0.1", e.port, NULL, 0, &raw_ops, &late, &late.s, NULL),
+        STATUS_OK);
     RAW_CLOSED(&late);
     assert_false(late.open);
     http_reply(e.held, 200, "text/plain", STR("last"));
@@ -210,10 +211,14 @@ static void test_free_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_silent),       cmocka_unit_test(test_slow_head),
-        cmocka_unit_test(test_slow_body),    cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_slow_handler_is_fine), cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_drain_deadline),       cmocka_unit_test(test_free_at_once),
+        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_slow_head),
+        cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_slow_handler_is_fine),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_deadline),
+        cmocka_unit_test(test_free_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,8 +31,8 @@ static int make_certificate(void **state)
     (void)ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     (void)X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
     (void)X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
-    (void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1,
-                                     0);
+    (void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost",
+                                     -1, -1, 0);
     (void)X509_set_issuer_name(cert, name);
     (void)X509_set_pubkey(cert, key);
     names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
@@ -198,8 +198,8 @@ static struct outcome fetch(struct env *e, struct net_tls *tls, const char *host
     char url[128];
 
     (void)snprintf(url, sizeof url, "https://%s:%u/hello", host, e->port);
-    assert_int_equal(http_client_start(c, &(struct http_call){ .method = "GET", .url = url }, on_done, &o,
-                                       NULL, NULL),
+    assert_int_equal(http_client_start(c, &(struct http_call){ .method = "GET", .url = url },
+                                       on_done, &o, NULL, NULL),
                      STATUS_OK);
     UNTIL(e, o.calls == 1);
     http_client_free(c);
@@ -343,7 +343,8 @@ static void test_wss(void **state)
     e.on_request = ws_handler;
     (void)snprintf(url, sizeof url, "wss://localhost:%u/", e.port);
     assert_int_equal(
-        ws_connect(e.loop, url, pinned, NULL, 30 * USEC_SEC, NULL, &client_ops, &c, &c.w, NULL), STATUS_OK);
+        ws_connect(e.loop, url, pinned, NULL, 30 * USEC_SEC, NULL, &client_ops, &c, &c.w, NULL),
+        STATUS_OK);
     UNTIL(&e, c.opens == 1);
     assert_true(ws_is_tls(c.w));
     for (int i = 0; i < 50; i++)
@@ -360,9 +361,9 @@ static void test_wss(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_raw),       cmocka_unit_test(test_big_body),
+        cmocka_unit_test(test_raw),           cmocka_unit_test(test_big_body),
         cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_trust),
-        cmocka_unit_test(test_not_tls),   cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_not_tls),       cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_wss),
     };
 

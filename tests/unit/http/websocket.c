@@ -107,9 +107,9 @@ static void client_open(struct env *e, struct peer *p, const char *path)
     *p = (struct peer){ .env = e };
     buf_init(&p->in, 200u * 1024 * 1024);
     (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u%s", e->port, path);
-    assert_int_equal(ws_connect(e->loop, url, NULL, "tester", 30 * USEC_SEC, NULL, &peer_ops, p, &p->w,
-                                NULL),
-                     STATUS_OK);
+    assert_int_equal(
+        ws_connect(e->loop, url, NULL, "tester", 30 * USEC_SEC, NULL, &peer_ops, p, &p->w, NULL),
+        STATUS_OK);
 }
 
 static void client_done(struct env *e, struct peer *p)
@@ -205,8 +205,8 @@ static const struct ws_ops pausing_ops = { .on_message = pausing_message, .on_cl
 static void pausing_handler(struct env *e, struct http_request *r)
 {
     (void)e;
-    assert_int_equal(
-        ws_accept(r, &server_config, &pausing_ops, &server_side, &server_side.w, NULL), STATUS_OK);
+    assert_int_equal(ws_accept(r, &server_config, &pausing_ops, &server_side, &server_side.w, NULL),
+                     STATUS_OK);
 }
 
 /* Pausing in the middle of one read: exactly one message each time. */
@@ -317,7 +317,9 @@ static void test_fragments(void **state)
     /* Byte by byte, a character of two bytes across the pieces. */
     buf_clear(&r.in);
     {
-        static const uint8_t bytes[] = { 0x01, 0x81, 0, 0, 0, 0, 0xc3, 0x80, 0x81, 0, 0, 0, 0, 0xa9 };
+        static const uint8_t bytes[] = {
+            0x01, 0x81, 0, 0, 0, 0, 0xc3, 0x80, 0x81, 0, 0, 0, 0, 0xa9
+        };
         for (size_t i = 0; i < sizeof bytes; i++) {
             raw_send(&r, str_n(bytes + i, 1));
             for (int k = 0; k < 4; k++)
@@ -343,18 +345,18 @@ struct violation {
 static void test_violations(void **state)
 {
     static const struct violation rows[] = {
-        { 0x81, false, "x", 1, 1002 },             /* not masked */
-        { 0xc1, true, "x", 1, 1002 },              /* reserved bit */
-        { 0x83, true, "x", 1, 1002 },              /* unknown opcode */
-        { 0x80, true, "x", 1, 1002 },              /* continues nothing */
+        { 0x81, false, "x", 1, 1002 }, /* not masked */
+        { 0xc1, true, "x", 1, 1002 },  /* reserved bit */
+        { 0x83, true, "x", 1, 1002 },  /* unknown opcode */
+        { 0x80, true, "x", 1, 1002 },  /* continues nothing */
         { 0x8b, true, "x", 1, 1002 },
-        { 0x09, true, "x", 1, 1002 },              /* fragmented ping */
-        { 0x81, true, "\xff\xfe", 2, 1007 },       /* not UTF-8 */
-        { 0x88, true, "\x01", 1, 1002 },           /* half a close code */
-        { 0x88, true, "\x03\xed", 2, 1002 },       /* 1005 must not be sent */
-        { 0x88, true, "\x03\xe8\xff", 3, 1002 },   /* reason not UTF-8 */
-        { 0x88, true, "\x03\xe8", 2, 1000 },       /* fine */
-        { 0x88, true, "\x0f\xa0ok", 4, 4000 },     /* fine */
+        { 0x09, true, "x", 1, 1002 },            /* fragmented ping */
+        { 0x81, true, "\xff\xfe", 2, 1007 },     /* not UTF-8 */
+        { 0x88, true, "\x01", 1, 1002 },         /* half a close code */
+        { 0x88, true, "\x03\xed", 2, 1002 },     /* 1005 must not be sent */
+        { 0x88, true, "\x03\xe8\xff", 3, 1002 }, /* reason not UTF-8 */
+        { 0x88, true, "\x03\xe8", 2, 1000 },     /* fine */
+        { 0x88, true, "\x0f\xa0ok", 4, 4000 },   /* fine */
     };
 
     (void)state;
@@ -425,7 +427,8 @@ static void test_bytes_behind_the_handshake(void **state)
     UNTIL(&e, e.held);
     for (int i = 0; i < 5; i++)
         (void)uv_run(loop_uv(e.loop), UV_RUN_NOWAIT);
-    assert_int_equal(ws_accept(e.held, NULL, &peer_ops, &server_side, &server_side.w, NULL), STATUS_OK);
+    assert_int_equal(ws_accept(e.held, NULL, &peer_ops, &server_side, &server_side.w, NULL),
+                     STATUS_OK);
     RAW_EXPECT(&r, "\x81\x01y");
     raw_done(&r);
     stop(&e);
@@ -596,7 +599,8 @@ static void test_client_failures(void **state)
     c = (struct peer){ 0 };
     (void)snprintf(url, sizeof url, "ws://localhost:%u/hang", e.port);
     assert_int_equal(
-        ws_connect(e.loop, url, NULL, NULL, 200 * USEC_MSEC, NULL, &peer_ops, &c, &c.w, NULL), STATUS_OK);
+        ws_connect(e.loop, url, NULL, NULL, 200 * USEC_MSEC, NULL, &peer_ops, &c, &c.w, NULL),
+        STATUS_OK);
     UNTIL(&e, c.closes == 1);
     assert_int_equal(c.why, STATUS_TIMEOUT);
     UNTIL(&e, e.held);
@@ -604,18 +608,21 @@ static void test_client_failures(void **state)
 
     /* Nobody listens. */
     c = (struct peer){ 0 };
-    assert_int_equal(ws_connect(e.loop, "ws://127.0.0.1:1/", NULL, NULL, 30 * USEC_SEC, NULL, &peer_ops,
-                                &c, &c.w, NULL),
+    assert_int_equal(ws_connect(e.loop, "ws://127.0.0.1:1/", NULL, NULL, 30 * USEC_SEC, NULL,
+                                &peer_ops, &c, &c.w, NULL),
                      STATUS_OK);
     UNTIL(&e, c.closes == 1);
     assert_int_equal(c.why, STATUS_CLOSED);
 
-    assert_int_equal(ws_connect(e.loop, "http://127.0.0.1/", NULL, NULL, 0, NULL, &peer_ops, &c, &w, &err),
-                     STATUS_INVALID);
-    assert_int_equal(ws_connect(e.loop, "wss://127.0.0.1/", NULL, NULL, 0, NULL, &peer_ops, &c, &w, &err),
-                     STATUS_UNSUPPORTED);
-    assert_int_equal(ws_connect(e.loop, "ws://bad host/", NULL, NULL, 0, NULL, &peer_ops, &c, &w, &err),
-                     STATUS_INVALID);
+    assert_int_equal(
+        ws_connect(e.loop, "http://127.0.0.1/", NULL, NULL, 0, NULL, &peer_ops, &c, &w, &err),
+        STATUS_INVALID);
+    assert_int_equal(
+        ws_connect(e.loop, "wss://127.0.0.1/", NULL, NULL, 0, NULL, &peer_ops, &c, &w, &err),
+        STATUS_UNSUPPORTED);
+    assert_int_equal(
+        ws_connect(e.loop, "ws://bad host/", NULL, NULL, 0, NULL, &peer_ops, &c, &w, &err),
+        STATUS_INVALID);
     stop(&e);
 }
 
@@ -635,7 +642,8 @@ static void test_codec_feed(void **state)
                      count_message, &n),
         STATUS_OK);
     assert_int_equal(n, 2);
-    assert_int_equal(ws_fuzz_feed(false, (const uint8_t *)"\x81\x01x", 3, count_message, &n), STATUS_OK);
+    assert_int_equal(ws_fuzz_feed(false, (const uint8_t *)"\x81\x01x", 3, count_message, &n),
+                     STATUS_OK);
     assert_int_equal(n, 3);
     assert_int_equal(ws_fuzz_feed(false, (const uint8_t *)"\x81\x81zzzzx", 7, count_message, &n),
                      STATUS_INVALID);
@@ -645,20 +653,13 @@ static void test_codec_feed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_echo),
-        cmocka_unit_test(test_many_small_messages),
-        cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_pause_between_messages),
-        cmocka_unit_test(test_fragments),
-        cmocka_unit_test(test_violations),
-        cmocka_unit_test(test_too_big),
-        cmocka_unit_test(test_bytes_behind_the_handshake),
-        cmocka_unit_test(test_bad_handshakes),
-        cmocka_unit_test(test_upgrade_ignored),
-        cmocka_unit_test(test_queue_max),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_close_timeout),
-        cmocka_unit_test(test_client_failures),
+        cmocka_unit_test(test_echo),           cmocka_unit_test(test_many_small_messages),
+        cmocka_unit_test(test_pause),          cmocka_unit_test(test_pause_between_messages),
+        cmocka_unit_test(test_fragments),      cmocka_unit_test(test_violations),
+        cmocka_unit_test(test_too_big),        cmocka_unit_test(test_bytes_behind_the_handshake),
+        cmocka_unit_test(test_bad_handshakes), cmocka_unit_test(test_upgrade_ignored),
+        cmocka_unit_test(test_queue_max),      cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_close_timeout),  cmocka_unit_test(test_client_failures),
         cmocka_unit_test(test_codec_feed),
     };
 

@@ -120,8 +120,8 @@ static void pair_listen(struct pair *p, const char *bind, size_t connections_max
 static void pair_open(struct pair *p, const char *bind, const char *host)
 {
     pair_listen(p, bind, 100);
-    assert_int_equal(net_connect(p->loop, host, net_listener_port(p->listener), NULL, 0, &ops, &p->a,
-                                 &p->a.s, NULL),
+    assert_int_equal(net_connect(p->loop, host, net_listener_port(p->listener), NULL, 0, &ops,
+                                 &p->a, &p->a.s, NULL),
                      STATUS_OK);
     assert_int_equal(p->a.opens, 0);
     UNTIL(p, p->a.opens == 1 && p->accepts == 1);
@@ -145,7 +145,9 @@ static void pair_done(struct pair *p)
 static void test_echo(void **state)
 {
     static const char *const hosts[][2] = {
-        { "127.0.0.1", "127.0.0.1" }, { "127.0.0.1", "localhost" }, { "0.0.0.0", "127.0.0.1" },
+        { "127.0.0.1", "127.0.0.1" },
+        { "127.0.0.1", "localhost" },
+        { "0.0.0.0", "127.0.0.1" },
         { "localhost", "127.0.0.1" },
     };
 
@@ -291,8 +293,8 @@ static void test_shutdown_and_half_close(void **state)
     /* Nobody listens for the end: closed cleanly. */
     pair_listen(&p, "127.0.0.1", 100);
     p.b_ops = &no_end_ops;
-    assert_int_equal(net_connect(p.loop, "127.0.0.1", net_listener_port(p.listener), NULL, 0, &ops, &p.a,
-                                 &p.a.s, NULL),
+    assert_int_equal(net_connect(p.loop, "127.0.0.1", net_listener_port(p.listener), NULL, 0, &ops,
+                                 &p.a, &p.a.s, NULL),
                      STATUS_OK);
     UNTIL(&p, p.accepts == 1);
     net_stream_shutdown(p.a.s);
@@ -462,8 +464,8 @@ static void test_connections_max(void **state)
     (void)state;
     assert_int_equal(net_listen(c.loop, &config, crowd_accept, &c, &c.listener, NULL), STATUS_OK);
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(net_connect(c.loop, "127.0.0.1", net_listener_port(c.listener), NULL, 0, &ops,
-                                     &more[i], &more[i].s, NULL),
+        assert_int_equal(net_connect(c.loop, "127.0.0.1", net_listener_port(c.listener), NULL, 0,
+                                     &ops, &more[i], &more[i].s, NULL),
                          STATUS_OK);
     UNTIL(&c, more[0].opens + more[1].opens + more[2].opens == 3 && c.accepts == 2);
     for (int i = 0; i < 20; i++)
