@@ -105,6 +105,7 @@ async function web() {
 }
 
 async function jobs() {
+    agent.destroy(); // while wrk ran nobody noticed that idle connections were closed
     const ours = [], base = [];
     for (let round = 0; round < ROUNDS; round++) {
         const before = (await api('search_jobs', { query: 'event:trivial', limit: 1 })).list.length;
@@ -145,6 +146,7 @@ async function idle(conductor, satellite) {
 }
 
 async function sockets(conductor, home) {
+    agent.destroy();
     const secret = JSON.parse(readFileSync(join(home, 'conf/overrides.json'), 'utf8')).secret_key;
     for (const n of [1000, 5000]) {
         for (const samples of [false, true]) {

@@ -99,6 +99,15 @@ static void body_credentials(struct api_call *c, yyjson_val *body)
         creds->api_key = STR_NONE;
 }
 
+/* A link or image of another site that makes a browser call us with its cookie. GET needs no token,
+ * so for calls that change something the browser's own word is taken. */
+static bool is_lured(const struct api_call *c)
+{
+    return c->row->priv > PRIV_PUBLIC && c->creds.safe_method &&
+           http_request_cookie(c->req, "session_id").n > 0 &&
+           str_eq_z(http_request_header(c->req, "Sec-Fetch-Site"), "cross-site");
+}
+
 /* False: replied. */
 static bool authenticate(struct api_call *c)
 {
@@ -106,12 +115,11 @@ static bool authenticate(struct api_call *c)
     const char *code = "session";
     Status st = auth_check(c->world->auth, &c->creds, c->now, c->arena, &c->user, &code, &err);
 
-    if (st == STATUS_OK) {
-        c->checked = true;
-    } else {
-        api_error(c, code, "%s", err.text);
+    if (st || is_lured(c)) {
+        api_error(c, code, "%s", st ? err.text : "Invalid session");
         return false;
     }
+    c->checked = true;
     if (auth_has(&c->user, c->row->priv))
         return true;
     if (c->user.is_key)

@@ -329,5 +329,5 @@ bool fleet_job_auth_ok(const struct fleet *f, struct str job_id, struct str serv
         return false;
     fleet_auth_token(f, server_id, token);
     CRYPTO_SHA256_HEX_OF(runner, job_id, str_z(token));
-    return crypto_equal(auth, str_z(token)) | crypto_equal(auth, str_z(runner));
+    return (int)crypto_equal(auth, str_z(token)) | (int)crypto_equal(auth, str_z(runner));
 }

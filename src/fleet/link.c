@@ -109,7 +109,7 @@ static bool token_ok(const struct fleet_link *l, struct str token)
 
     CRYPTO_SHA256_HEX_OF(by_nonce, str_z(l->nonce), secret_str(l->fleet->config.secret_key));
     fleet_auth_token(l->fleet, id_str(&l->id), by_id);
-    return crypto_equal(token, str_z(by_nonce)) | crypto_equal(token, str_z(by_id));
+    return (int)crypto_equal(token, str_z(by_nonce)) | (int)crypto_equal(token, str_z(by_id));
 }
 
 static void send_joined(struct fleet_link *l, const struct fleet_server *s)

@@ -3,7 +3,7 @@
  * on libcurl.)
  *
  * Owner: the exchange frees itself after on_done, which comes exactly once; cancel makes it come
- * with CLOSED. */
+ * with CLOSED, before cancel returns. It never comes before http_client_start has returned. */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
@@ -42,8 +42,8 @@ struct http_call {
     const char *content_type;
     const struct http_part *parts; /* or a multipart body; copied (paths too) */
     size_t n_parts;
-    const char *save_to; /* the reply body goes into this file (created 0600, replaced whole) */
-    size_t reply_max;    /* of a body kept in memory; 0: 1 MB */
+    const char *save_to;        /* the body of a 2xx reply goes there (0600, replaced whole) */
+    size_t reply_max;           /* of a body kept in memory; 0: 1 MB */
     const char *const *headers; /* "Name: value", NULL-ended, may be NULL; copied */
 };
 

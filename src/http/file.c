@@ -248,6 +248,7 @@ static void file_send(struct file_reply *f, const struct file_facts *facts)
     f->pos = f->start + from;
     f->left = r->no_body ? 0 : n;
     http_reply_on_drain(r, file_more, f);
+    http_request_on_abort(r, file_more, f); /* lost while waiting for room */
     file_more(f);
 }
 
@@ -291,6 +292,7 @@ void http_reply_file(struct http_request *r, const struct http_file *file)
         return;
     }
     f->r = r;
+    http_request_on_abort(r, NULL, NULL); /* the reply is ours now */
     f->type = keep(r, file->content_type ? file->content_type : http_content_type(name));
     f->cache_control = keep(r, file->cache_control);
     f->download_name = keep(r, file->download_name);

@@ -55,7 +55,7 @@ Status http_server_new(const struct http_server_config *config, struct http_serv
 Status http_server_listen(struct http_server *s, const char *bind, uint16_t port,
                           struct net_tls *tls, uint16_t *ret_port, struct err *err) MUST_USE;
 /* Stops accepting, lets running requests finish, closes idle connections; fn(arg) when none is left
- * or after deadline (then cut). WebSockets are the owner's to close. */
+ * or after deadline microseconds from now (then cut). WebSockets are the owner's to close. */
 void http_server_drain(struct http_server *s, Usec deadline, void (*fn)(void *arg), void *arg);
 void http_server_free(struct http_server *s); /* after drain */
 
@@ -87,7 +87,8 @@ void http_request_set_user(struct http_request *r, void *user);
 
 /* Body, one of these, once; if none is called the body is read and dropped (bounded) before the
  * reply ends the exchange, or the connection is closed. Whole: fn gets it (borrowed, request arena)
- * or a Status: TOO_BIG, TIMEOUT, CLOSED, INVALID. */
+ * or a Status: TOO_BIG, TIMEOUT, CLOSED, INVALID. It may come before the call returns, so let it be
+ * the last thing a handler does; the same holds for on_end of a request without a body. */
 typedef void (*HttpBodyFn)(void *arg, struct http_request *r, Status st, struct str body);
 void http_request_read_body(struct http_request *r, uint64_t max, HttpBodyFn fn, void *arg);
 
@@ -106,7 +107,8 @@ void http_request_resume(struct http_request *r);
  * business. */
 Status http_reply_header(struct http_request *r, const char *name, struct str value);
 /* Whole reply; body is copied (or sent as it is). Gzips text types above 1 KB when the client
- * accepts it. */
+ * accepts it. At most NET_PENDING_MAX: what is bigger must be streamed, or the connection is cut.
+ */
 void http_reply(struct http_request *r, int status, const char *content_type, struct str body);
 /* As above, takes the buf's memory. */
 void http_reply_buf(struct http_request *r, int status, const char *content_type, struct buf *body);

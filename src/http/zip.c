@@ -176,5 +176,6 @@ bool zip_on_lane(struct http_request *r, int status, const char *content_type, s
         return false;
     }
     r->reply = REPLY_STARTED;
+    http_request_on_abort(r, NULL, NULL); /* the reply is the lane's now */
     return true;
 }

@@ -312,18 +312,28 @@ static void tick(void *arg)
 
 /* Leaving */
 
-static void left(void *arg)
+/* Once the socket has said good-bye, or has had the time to. */
+static void leaving(void *arg)
 {
-    sat_exit(arg, 0);
+    struct sat *s = arg;
+
+    if (link_is_down(s->link) || loop_now_mono(s->loop) >= s->leave_until)
+        sat_exit(s, 0);
 }
 
 static void leave(void *arg)
 {
     struct sat *s = arg;
 
+    if (s->leave_until)
+        return;
     link_stop(s->link);
-    loop_timer_stop(s->tick);
-    if (loop_defer(s->loop, left, s) != STATUS_OK)
+    s->leave_until = loop_now_mono(s->loop) + LEAVE_TIMEOUT;
+    loop_timer_free(s->tick);
+    s->tick = loop_timer_new(s->loop, "sat.leave", leaving, s);
+    if (s->tick)
+        loop_timer_start(s->tick, 0, 10 * USEC_MSEC);
+    else
         sat_exit(s, 0);
 }
 
@@ -371,14 +381,19 @@ static Status parts_open(struct sat *s, struct err *err)
 static void parts_close(struct sat *s)
 {
     if (s->link)
-        link_stop(s->link);
+        link_cut(s->link);
     http_client_free(s->http);
     s->http = NULL;
     lane_free(s->disk);
     lane_free(s->probe);
+    loop_timer_free(s->tick);
+    s->tick = NULL;
+    if (s->sampler)
+        sampler_left(s->sampler);
+    loop_run(s->loop); /* what is closing closes */
     runner_free(s->runner);
     sampler_free(s->sampler);
-    loop_timer_free(s->tick);
+    link_free(s->link);
 }
 
 static Status run(struct sat *s, struct err *err)
@@ -395,7 +410,6 @@ static Status run(struct sat *s, struct err *err)
 
 static void sat_free(struct sat *s)
 {
-    link_free(s->link);
     net_tls_unref(s->tls);
     super_free(s->super);
     config_done(&s->config);

@@ -311,6 +311,8 @@ void finish_resume(struct sat_job *j, yyjson_val *final)
     j->final_pushes = (uint32_t)json_i64(final, "pushes", 0);
     follow_take_rows(j, json_get(final, "rows"));
     j->stage = STAGE_ENDED;
+    j->offset_high = j->stream_end; /* rows wait until everything before them was read again */
+    j->meta_high = j->final_metas;
     j->behind = true;
 }
 

@@ -88,6 +88,8 @@ static void abort_store(struct sat_job *j, bool act)
     json_obj(&out, NULL);
     json_put_z(&out, "reason", j->abort_reason);
     json_put_i64(&out, "at", j->abort_at);
+    json_put_u64(&out, "offset", j->offset_high);
+    json_put_u64(&out, "metas", j->meta_high);
     follow_put_rows(j, &out);
     json_end(&out);
     if (job_post(j, &w->base, store_do, store_back) != STATUS_OK) {
@@ -227,6 +229,8 @@ void kill_resume(struct sat_job *j, yyjson_val *abort)
     j->abort_at = (Usec)json_i64(abort, "at", 0);
     if (j->parser)
         stdio_set_abort(j->parser, j->abort_at);
+    j->offset_high = (uint64_t)json_i64(abort, "offset", 0);
+    j->meta_high = (uint32_t)json_i64(abort, "metas", 0);
     follow_take_rows(j, json_get(abort, "rows"));
     if (j->stage != STAGE_RUNNING || j->kill == KILL_NONE)
         finish_begin(j, NULL, NULL);

@@ -279,6 +279,19 @@ void link_stop(struct link *l)
     drop(l, 1000, "Leaving");
 }
 
+void link_cut(struct link *l)
+{
+    l->parked = true;
+    loop_timer_stop(l->timer);
+    if (l->ws)
+        ws_terminate(l->ws);
+}
+
+bool link_is_down(const struct link *l)
+{
+    return !l->ws;
+}
+
 void link_reconfigured(struct link *l)
 {
     if (l->parked && !l->ws && !l->sat->stopping)

@@ -429,7 +429,8 @@ void runner_joined(struct runner *r)
     while (map_next(&r->jobs, &cursor, NULL, &item)) {
         struct sat_job *j = item;
 
-        if (j->stage == STAGE_RUNNING)
+        if (j->stage == STAGE_RUNNING &&
+            !exact) /* rows of ours must come again after a restart; this one cannot */
             follow_row(j, "Reconnected to conductor server: %s", link_base_url(r->sat->link));
         if (j->parser)
             stdio_redeliver(j->parser);

@@ -56,6 +56,7 @@ struct sat {
     unsigned scripts_writing;
     bool abort_on_stop; /* --abort-jobs-on-stop */
     bool stopping;      /* a signal came */
+    Usec leave_until;   /* mono; 0: we are not leaving */
     int exit_code;
 };
 
@@ -77,6 +78,9 @@ void link_free(struct link *l); /* cuts the socket */
 void link_start(struct link *l);
 /* Closes politely and stays down. */
 void link_stop(struct link *l);
+/* Cuts the socket at once and stays down. */
+void link_cut(struct link *l);
+bool link_is_down(const struct link *l);
 /* Something changed in the configuration: connects when the link was down for good. */
 void link_reconfigured(struct link *l);
 void link_tick(struct link *l, Usec now_mono);

@@ -271,6 +271,30 @@ static void test_peer_leaves(void **state)
     env_stop(&e);
 }
 
+/* The same while the reply waits for a peer that reads nothing and then resets. */
+static void test_peer_stalls_and_leaves(void **state)
+{
+    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+    uv_os_fd_t fd;
+    struct env e;
+    struct raw r;
+
+    (void)state;
+    begin(&e, "big", "", 0);
+    assert_int_equal(truncate(file_path, 100 * 1024 * 1024), 0);
+    raw_connect(&e, &r);
+    net_stream_pause(r.s);
+    RAW_SEND(&r, "GET /f HTTP/1.1\r\nHost: x\r\n\r\n");
+    UNTIL(&e, lane_done_count(e.disk) > 2);
+    UNTIL(&e, quiet_for(&e, 200 * USEC_MSEC));
+    assert_int_equal(http_server_stats(e.server).active, 1);
+    assert_int_equal(uv_fileno((const uv_handle_t *)(const void *)r.s, &fd), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+    raw_done(&r);
+    UNTIL(&e, e.dones == 1 && http_server_stats(e.server).active == 0);
+    env_stop(&e);
+}
+
 /* The file gets shorter while it is sent: the reply must not look complete. */
 static void test_file_shrinks(void **state)
 {
@@ -404,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_big),
         cmocka_unit_test(test_peer_leaves),
+        cmocka_unit_test(test_peer_stalls_and_leaves),
         cmocka_unit_test(test_file_shrinks),
         cmocka_unit_test(test_gzip),
         cmocka_unit_test(test_gzip_abort),

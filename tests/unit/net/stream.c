@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -485,6 +487,51 @@ static void test_connections_max(void **state)
     loop_free(c.loop);
 }
 
+/* No descriptor left: accepting waits and goes on when there are some again; nobody is turned away.
+ */
+static void test_out_of_descriptors(void **state)
+{
+    struct rlimit old;
+    struct rlimit low;
+    struct pair p;
+    int taken[256];
+    size_t n = 0;
+    uv_tcp_t first;
+
+    (void)state;
+    pair_listen(&p, "127.0.0.1", 100);
+    /* libuv sets a descriptor aside with the first handle of a loop. */
+    assert_int_equal(uv_tcp_init(loop_uv(p.loop), &first), 0);
+    uv_close((uv_handle_t *)&first, NULL);
+    (void)uv_run(loop_uv(p.loop), UV_RUN_NOWAIT);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = 200;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    while (n < COUNT_OF(taken)) {
+        taken[n] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (taken[n] < 0)
+            break;
+        n++;
+    }
+    assert_true(n > 1 && n < COUNT_OF(taken));
+    (void)close(taken[--n]); /* for the client */
+    assert_int_equal(net_connect(p.loop, "127.0.0.1", net_listener_port(p.listener), NULL, 0, &ops,
+                                 &p.a, &p.a.s, NULL),
+                     STATUS_OK);
+    UNTIL(&p, p.a.opens == 1);
+    assert_int_equal(net_stream_write(p.a.s, "x", 1), STATUS_OK);
+    for (int i = 0; i < 20; i++)
+        (void)uv_run(loop_uv(p.loop), UV_RUN_NOWAIT);
+    assert_int_equal(p.accepts, 0);
+    while (n > 0)
+        (void)close(taken[--n]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    UNTIL(&p, p.accepts == 1 && p.b.in.n == 1);
+    assert_int_equal(p.a.ends + p.a.closes, 0);
+    pair_done(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_connect_failures),
         cmocka_unit_test(test_listen_failures),
         cmocka_unit_test(test_connections_max),
+        cmocka_unit_test(test_out_of_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,7 +158,9 @@ static void ended(const struct world *w, int type, struct buf *out)
             assert_int_equal(buf_add_str(out, f.text), STATUS_OK);
     }
     assert_int_equal(at, all.n);
-    assert_true(f.type == SUPER_EXIT || f.type == SUPER_FAILED); /* the last one */
+    if (f.type != SUPER_EXIT && f.type != SUPER_FAILED)
+        fail_msg("the stream of %s has %zu bytes and ends with frame %d, %.*s", w->job, all.n,
+                 f.type, STR_FMT(f.text));
 }
 
 static void expect_ended(const struct world *w, int type, const char *expected)
