@@ -108,6 +108,7 @@ async function jobs() {
     agent.destroy(); // while wrk ran nobody noticed that idle connections were closed
     const ours = [], base = [];
     for (let round = 0; round < ROUNDS; round++) {
+        agent.destroy(); // xargs below blocks this process: idle connections may be closed by now
         const before = (await api('search_jobs', { query: 'event:trivial', limit: 1 })).list.length;
         let begin = process.hrtime.bigint();
         let left = JOBS;
