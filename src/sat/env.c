@@ -104,6 +104,8 @@ void env_set_members(struct env *e, yyjson_val *obj)
     size_t i, max;
     yyjson_val *k, *v;
 
+    if (!yyjson_is_obj(obj))
+        return;
     yyjson_obj_foreach (obj, i, max, k, v)
         env_set_val(e, json_val_str(k), v);
 }
@@ -138,6 +140,8 @@ void env_set_cleaned(struct env *e, const char *prefix, yyjson_val *obj)
     size_t i, max;
     yyjson_val *k, *v;
 
+    if (!yyjson_is_obj(obj))
+        return;
     yyjson_obj_foreach (obj, i, max, k, v)
         env_set_val(e, clean_name(e->a, prefix, json_val_str(k)), v);
 }

@@ -383,9 +383,11 @@ static Status stdin_build(struct build *b, struct buf *out, struct err *err)
     json_obj(&w, NULL);
     json_put_i64(&w, "xy", 1);
     json_put_z(&w, "type", "event");
-    yyjson_obj_foreach (b->details, i, max, k, v) {
-        if (n < COUNT_OF(skip) - 1)
-            skip[n++] = yyjson_get_str(k);
+    if (yyjson_is_obj(b->details)) {
+        yyjson_obj_foreach (b->details, i, max, k, v) {
+            if (n < COUNT_OF(skip) - 1)
+                skip[n++] = yyjson_get_str(k);
+        }
     }
     json_put_members(&w, b->job, skip);
     skip[COUNT_OF(meta)] = NULL;

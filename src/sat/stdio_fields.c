@@ -240,6 +240,8 @@ static void pushes_put(struct stdio_parser *p, struct json_writer *w)
         (void)!json_parse_in(a, text, STDIO_FIELD_MAX, &roots[n], NULL);
     }
     for (size_t n = 0; roots && n < p->n_pushes; n++) {
+        if (!roots[n])
+            continue;
         yyjson_obj_foreach (roots[n], i, max, k, v) {
             const struct str key = json_val_str(k);
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -558,6 +559,7 @@ UNUSED static void satellite_start(struct world *w, bool with_token)
     assert_int_equal(w->satellite, 0);
     w->satellite = fork();
     if (w->satellite == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing of a failed test stays behind */
         (void)execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
         _exit(127);
     }
