@@ -150,6 +150,8 @@ static void take_jobs(struct world *w, const struct fleet_server *s, yyjson_val 
     size_t i, max;
     yyjson_val *key, *update;
 
+    if (!yyjson_is_obj(data))
+        return;
     yyjson_obj_foreach (data, i, max, key, update) {
         struct str id = json_val_str(key);
 
