@@ -77,8 +77,8 @@ static void test_pipelining(void **state)
     RAW_EXPECT(&r, "<199>");
     UNTIL(&e, raw_count(&r, "hello") == 200);
     for (int i = 1; i < 200; i++) {
-        char a[8];
-        char b[8];
+        char a[16];
+        char b[16];
         (void)snprintf(a, sizeof a, "<%03d>", i - 1);
         (void)snprintf(b, sizeof b, "<%03d>", i);
         assert_true(str_find(buf_str(&r.in), str_z(a)) < str_find(buf_str(&r.in), str_z(b)));
