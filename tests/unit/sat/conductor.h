@@ -675,6 +675,13 @@ UNUSED static void assert_text(const struct buf *b, const char *want)
         fail_msg("'%.*s' is not '%s'", STR_FMT(buf_str(b)), want);
 }
 
+/* Rows that race with the result: one of the two is there. */
+UNUSED static void assert_contains_either(const struct buf *b, const char *text, const char *other)
+{
+    if (str_find(buf_str(b), str_z(text)) >= b->n && str_find(buf_str(b), str_z(other)) >= b->n)
+        fail_msg("neither '%s' nor '%s' in '%.*s'", text, other, STR_FMT(buf_str(b)));
+}
+
 UNUSED static void assert_contains(const struct buf *b, const char *text)
 {
     if (str_find(buf_str(b), str_z(text)) >= b->n)
