@@ -23,7 +23,7 @@
 #define METER_IFACES_MAX    LIMIT(256u, 4u)    /* network interfaces */
 #define METER_MOUNTS_MAX    LIMIT(256u, 4u)    /* mounts listed */
 #define METER_PROCESSES_MAX LIMIT(8192u, 8u)   /* processes listed; all are counted */
-#define METER_COMMAND_MAX   LIMIT(1024u, 128u)  /* bytes of a command line listed */
+#define METER_COMMAND_MAX   LIMIT(1024u, 128u) /* bytes of a command line listed */
 #define METER_TEXT_MAX      (8u * 1024 * 1024) /* bytes of one file of /proc */
 
 struct meter;

@@ -163,8 +163,8 @@ static void test_abort_all(void **state)
     assert_final(w, "jall", "code", "\"abort\"");
     assert_final(w, "jall", "description", "\"Enough.\"");
     assert_contains(&j->metas, "Aborting job on server\nKilling all job processes: ");
-    assert_contains_either(&j->metas, "Children did not exit, killing harder: ",
-                           "Child exited with code: SIGKILL\n");
+    assert_contains_either(
+        &j->metas, "Children did not exit, killing harder: ", "Child exited with code: SIGKILL\n");
     wait_gone(w, "jall");
     world_free(w);
 }
