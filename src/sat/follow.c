@@ -226,6 +226,44 @@ void follow_take_rows(struct sat_job *j, yyjson_val *rows)
 
 /* Changes */
 
+/* Pushes are not idempotent. A conductor that numbers them says in its seek which it has; for one
+ * that does not, the number is kept beside the stream, so that a restart does not send them again.
+ */
+struct push_work {
+    struct job_work base;
+    char text[32];
+};
+
+static void push_do(struct lane_work *work)
+{
+    struct push_work *w = CONTAINER_OF(work, struct push_work, base.work);
+    const struct sat_job *j = w->base.job;
+
+    w->base.status =
+        spool_put(job_spool(j), id_str(&j->id), "pushes", str_z(w->text), false, &w->base.err);
+}
+
+static void push_back(struct lane_work *work)
+{
+    struct push_work *w = CONTAINER_OF(work, struct push_work, base.work);
+
+    if (job_back(&w->base) && w->base.status)
+        log_event(LOG_ERROR, "job.pushes_not_stored", "job=%s", w->base.job->id.z);
+    free(w);
+}
+
+static void pushes_sent(struct sat_job *j, uint32_t n)
+{
+    struct push_work *w = n > j->push_sent ? calloc(1, sizeof(*w)) : NULL;
+
+    if (!w)
+        return;
+    j->push_sent = n;
+    (void)snprintf(w->text, sizeof(w->text), "%u", n);
+    if (job_post(j, &w->base, push_do, push_back) != STATUS_OK)
+        free(w);
+}
+
 void follow_changes(struct sat_job *j, bool force)
 {
     const Usec now = loop_now_mono(j->runner->sat->loop);
@@ -242,7 +280,7 @@ void follow_changes(struct sat_job *j, bool force)
     w = job_frame_begin(j, &frame, j->stage == STAGE_FINISHING ? "finishing" : "active");
     stdio_put_changes(j->parser, &w);
     if (job_frame_send(j, &w, &frame))
-        j->push_sent = stdio_pushes(j->parser);
+        pushes_sent(j, stdio_pushes(j->parser));
     buf_done(&frame);
     j->changes_sent = now;
 }
@@ -277,14 +315,12 @@ static bool parser_new(struct sat_job *j)
     return true;
 }
 
-void follow_start(struct sat_job *j, bool seeked)
+void follow_start(struct sat_job *j, bool fresh)
 {
     struct runner *r = j->runner;
     char path[SPOOL_PATH_MAX];
 
     j->stage = STAGE_RUNNING;
-    if (seeked)
-        j->seeked = true;
     if (!j->parser && !parser_new(j))
         log_event(LOG_ERROR, "job.no_memory", "job=%s", j->id.z);
     if (j->wd < 0 && spool_path(job_spool(j), id_str(&j->id), "stream", path)) {
@@ -294,7 +330,13 @@ void follow_start(struct sat_job *j, bool seeked)
             j->wd = -1;
         }
     }
-    follow_read(j);
+    if (fresh) { /* there is nothing yet; a job that is over quickly is read once, at its end */
+        j->last_read = loop_now_mono(r->sat->loop);
+        j->read_later = true;
+        runner_pulse(r);
+    } else {
+        follow_read(j);
+    }
 }
 
 static bool wants_reading(const struct sat_job *j)
@@ -309,6 +351,8 @@ static bool wants_reading(const struct sat_job *j)
 void follow_read(struct sat_job *j)
 {
     j->read_later = false;
+    if (j->reading)
+        j->read_again = true; /* what is being read may have been looked at before this */
     if (!wants_reading(j) || j->reading || !list_empty(&j->ready))
         return;
     list_push(&j->runner->ready, &j->ready);
@@ -394,10 +438,13 @@ static void read_back(struct lane_work *work)
     struct runner *r = w->base.job->runner;
     struct sat_job *j = w->base.job;
     struct loop_span span = loop_span_begin(r->sat->loop, "runner.feed");
+    bool again;
 
     r->reads--;
     if (job_back(&w->base)) {
         j->reading = false;
+        again = j->read_again;
+        j->read_again = false;
         j->last_read = loop_now_mono(r->sat->loop);
         if (w->generation != j->generation || !wants_reading(j)) {
             follow_read(j); /* from another place, or not at all now */
@@ -411,6 +458,8 @@ static void read_back(struct lane_work *work)
                       LOG_QUOTED(str_z(w->base.err.text)));
             j->last_read = 0; /* the next tick tries again */
         }
+        if (again)
+            follow_read(j);
     }
     buf_done(&w->bytes);
     free(w);

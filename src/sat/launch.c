@@ -77,7 +77,7 @@ static Status write_exec(const struct sat_job *j, const struct prepared *p, cons
     if (super_write_exec(&spec, &text) != STATUS_OK)
         return err_set(err, STATUS_TOO_BIG, NULL,
                        "Setup Error: The command and its environment are too large");
-    return spool_put(job_spool(j), id_str(&j->id), "exec", buf_str(&text), false, err);
+    return spool_make(job_spool(j), id_str(&j->id), "exec", buf_str(&text), 0600, err);
 }
 
 static Status write_files(const struct sat_job *j, const struct prepared *p, const char *cwd,
@@ -90,12 +90,10 @@ static Status write_files(const struct sat_job *j, const struct prepared *p, con
     if (!spool_path(job_spool(j), id_str(&j->id), "script", script))
         return err_set(err, STATUS_INVALID, NULL, "Setup Error: The path of the spool is too long");
     if (has_script) {
-        st = spool_put(job_spool(j), id_str(&j->id), "script", buf_str(&p->script), false, err);
-        if (!st && chmod(script, 0700) != 0)
-            st = err_errno(err, errno, "Cannot make the script executable");
+        st = spool_make(job_spool(j), id_str(&j->id), "script", buf_str(&p->script), 0700, err);
     }
     if (!st)
-        st = spool_put(job_spool(j), id_str(&j->id), "stdin", buf_str(&p->stdin_line), false, err);
+        st = spool_make(job_spool(j), id_str(&j->id), "stdin", buf_str(&p->stdin_line), 0600, err);
     if (!st)
         st = write_exec(j, p, cwd, err);
     if (!st && p->set_user)
@@ -197,13 +195,60 @@ static void launch_now(struct sat_job *j)
     }
     st = super_launch(r->sat->super, id_str(&j->id), &err);
     if (st == STATUS_OK || st == STATUS_EXISTS) {
-        follow_start(j, false);
+        follow_start(j, true);
     } else if (st == STATUS_IO) {
         log_event(LOG_ERROR, "sat.launcher_gone", "reason=%s", LOG_QUOTED(str_z(err.text)));
         sat_exit(r->sat, 1); /* the job is stored: it is launched after the restart */
     } else if (st != STATUS_BUSY) {
         finish_begin(j, "1", err.text);
     } /* BUSY: the tick tries again */
+}
+
+/* Stored, intended, prepared: on with it. */
+static void launch_go(struct sat_job *j)
+{
+    if (j->abort_reason)
+        finish_begin(j, NULL, NULL);
+    else if (j->setup_error)
+        finish_begin(j, "1", j->setup_error);
+    else
+        job_step(j);
+}
+
+static void refuse_stored(struct sat_job *j, const char *why)
+{
+    runner_refuse(j->runner, id_str(&j->id), why);
+    finish_discard(j);
+}
+
+static void intended(void *ctx, struct str id, Status st, const struct err *err)
+{
+    struct runner *r = ctx;
+    struct sat_job *j = job_get(r, id);
+
+    if (!j)
+        return;
+    if (st) {
+        char text[512];
+
+        (void)snprintf(text, sizeof(text), "Setup Error: Cannot store the job: %s", err->text);
+        refuse_stored(j, text);
+        return;
+    }
+    j->stage = j->prepared ? STAGE_READY : STAGE_FETCHING;
+    j->seeked = link_ready(r->sat->link);
+    launch_accepted(j);
+    log_event(LOG_INFO, "job.accepted", "job=%s", j->id.z);
+    launch_go(j);
+}
+
+/* The last thing before the conductor may count on us. */
+static void launch_intend(struct sat_job *j)
+{
+    const Status st = intents_add(j->runner->intents, id_str(&j->id), intended, j->runner);
+
+    if (st)
+        refuse_stored(j, "Setup Error: The satellite is out of memory or too busy.");
 }
 
 static void launch_back(struct lane_work *work)
@@ -223,18 +268,15 @@ static void launch_back(struct lane_work *work)
         work_free(w);
         return;
     }
+    if (w->base.status)
+        j->setup_error = strdup(w->base.err.text);
+    j->prepared = w->prepare;
     if (w->store) {
-        j->seeked = link_ready(r->sat->link);
-        launch_accepted(j);
-        log_event(LOG_INFO, "job.accepted", "job=%s", j->id.z);
+        launch_intend(j);
+    } else {
+        j->stage = j->prepared ? STAGE_READY : STAGE_FETCHING;
+        launch_go(j);
     }
-    j->stage = w->prepare ? STAGE_READY : STAGE_FETCHING;
-    if (j->abort_reason)
-        finish_begin(j, NULL, NULL);
-    else if (w->base.status)
-        finish_begin(j, "1", w->base.err.text);
-    else
-        job_step(j);
     work_free(w);
 }
 

@@ -61,6 +61,7 @@ static void job_free(struct sat_job *j)
     free(j->pass);
     free(j->base_url);
     free(j->abort_reason);
+    free(j->setup_error);
     report_done(j);
     free(j->end_code);
     free(j->end_text);
@@ -499,7 +500,7 @@ static void pulse(void *arg)
 void runner_pulse(struct runner *r)
 {
     if (!loop_timer_active(r->pulse))
-        loop_timer_start(r->pulse, RUNNER_BATCH, 0);
+        loop_timer_start(r->pulse, RUNNER_PULSE, 0);
 }
 
 void runner_tick(struct runner *r, Usec now)
@@ -566,6 +567,18 @@ static yyjson_doc *recover_doc(const struct sat_job *j, const char *name)
     return doc;
 }
 
+static uint32_t recover_pushes(const struct sat_job *j)
+{
+    AUTO_BUF struct buf text = { 0 };
+    uint64_t n = 0;
+
+    buf_init(&text, 64);
+    if (spool_get(job_spool(j), id_str(&j->id), "pushes", &text, NULL) == STATUS_OK &&
+        str_to_u64(str_trim(buf_str(&text)), &n) && n <= UINT32_MAX)
+        return (uint32_t)n;
+    return 0;
+}
+
 /* The rows that were written while the input files came. */
 static void recover_input_rows(struct sat_job *j)
 {
@@ -590,11 +603,19 @@ static void recover_job(void *ctx, struct str id)
 
     if (!j)
         return;
-    if (!recover_launch(j, boot)) {
-        log_event(LOG_ERROR, "job.unreadable", "job=%s", j->id.z);
-        finish_begin(j, "1", "The job's launch could not be read back from the spool.");
+    if (!intents_has(r->intents, id)) {
+        spool_forget(r->sat->spool, id); /* never accepted, or over */
+        if (job_cwd(j, cwd) == STATUS_OK)
+            (void)!file_remove_tree(cwd, NULL);
+        job_remove(j);
         return;
     }
+    if (!recover_launch(j, boot)) {
+        log_event(LOG_ERROR, "job.unreadable", "job=%s", j->id.z);
+        finish_begin(j, "1", "Supervisor of the job was lost.");
+        return;
+    }
+    j->push_sent = recover_pushes(j);
     final = recover_doc(j, "final.json");
     abort = recover_doc(j, "abort.json");
     log_event(LOG_INFO, "job.recovered", "job=%s final=%d abort=%d", j->id.z, final != NULL,
@@ -618,6 +639,21 @@ static void recover_job(void *ctx, struct str id)
         job_step(j);
 }
 
+/* Accepted, and the folder did not survive: a power failure. */
+static void recover_lost(void *ctx, struct str id)
+{
+    struct runner *r = ctx;
+    struct sat_job *j = job_get(r, id) ? NULL : job_new(r, id);
+    char folder[SPOOL_PATH_MAX];
+
+    if (!j)
+        return;
+    log_event(LOG_ERROR, "job.lost", "job=%s", j->id.z);
+    if (spool_path(r->sat->spool, id, NULL, folder))
+        (void)!file_mkdirs(folder, 0711, NULL);
+    finish_begin(j, "1", "Supervisor of the job was lost.");
+}
+
 struct runner *runner_new(struct sat *s, struct err *err)
 {
     struct runner *r = calloc(1, sizeof(*r));
@@ -638,11 +674,13 @@ struct runner *runner_new(struct sat *s, struct err *err)
     spool_boot_id(r->boot);
     r->pulse = loop_timer_new(s->loop, "runner.pulse", pulse, r);
     r->watch = watch_new(s->loop, on_watch, r, err);
-    if (!r->pulse || !r->watch || spool_scan(s->spool, recover_job, r, err) != STATUS_OK) {
+    r->intents = r->pulse && r->watch ? intents_open(s, err) : NULL;
+    if (!r->intents || spool_scan(s->spool, recover_job, r, err) != STATUS_OK) {
         runner_free(r);
         s->runner = NULL;
         return NULL;
     }
+    intents_each(r->intents, recover_lost, r);
     return r;
 }
 
@@ -657,6 +695,7 @@ void runner_free(struct runner *r)
         job_remove(item);
     map_done(&r->jobs);
     map_done(&r->by_wd);
+    intents_close(r->intents);
     buf_done(&r->text);
     loop_timer_free(r->pulse);
     watch_free(r->watch);

@@ -4,7 +4,8 @@
  *   launch.c   storing, fetching input files, preparing, handing to the supervisor
  *   follow.c   reading streams: log text, rows, changes; seek
  *   kill.c     abort
- *   finish.c   output files, the final result and its delivery
+ *   finish.c   the final result and its delivery
+ *   upload.c   output files
  *   report.c   the second's record of running jobs: processes, CPU, memory
  *   watch.c    inotify on the streams
  *
@@ -16,6 +17,8 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "crypto/crypto.h"
+#include "sat/intent.h"
 #include "sat/sat.h"
 #include "sat/spool.h"
 #include "sat/stdio.h"
@@ -25,14 +28,15 @@
 #define RUNNER_TRANSFERS_MAX LIMIT(8u, 1u) /* files going up or down at once */
 #define RUNNER_ROWS_MAX      LIMIT(2000u, 16u)
 #define RUNNER_FILES_MAX     LIMIT(1000u, 4u)  /* output files of one job */
-#define RUNNER_BATCH         (50 * USEC_MSEC)  /* log text is collected for so long */
+#define RUNNER_BATCH         (40 * USEC_MSEC)  /* log text is collected for so long */
+#define RUNNER_PULSE         (20 * USEC_MSEC)  /* what waits is looked at */
 #define RUNNER_CHANGES       (100 * USEC_MSEC) /* between two messages of changes of one job */
 #define RUNNER_PROCS_MAX     LIMIT(100u, 4u)   /* entries of a job's `procs` */
 #define RUNNER_IDLE_LOOK     (10 * USEC_SEC)   /* a stream without a sign is looked at again */
 #define RUNNER_RETRY_MAX     (8 * USEC_SEC)
 
 enum stage {
-    STAGE_STORING,   /* launch.json is on its way to the disk */
+    STAGE_STORING,   /* the launch and the intent are on their way to the disk */
     STAGE_FETCHING,  /* input files */
     STAGE_PREPARING, /* exec, stdin, script are being written */
     STAGE_READY,     /* waits for the launcher */
@@ -81,6 +85,8 @@ struct sat_job {
     struct input_file *inputs;
     size_t n_inputs;
     size_t next_input;
+    bool prepared;
+    char *setup_error; /* why it cannot start */
 
     /* the stream */
     struct stdio_parser *parser;
@@ -93,6 +99,7 @@ struct sat_job {
     bool reading;
     bool seeked; /* the conductor said (or we know) where to go on */
     bool read_later;
+    bool read_again;
     bool behind; /* the conductor wants to hear again what the parser has given already */
     Usec last_read;
     int wd;
@@ -123,6 +130,7 @@ struct sat_job {
     size_t n_marks;
 
     /* the end */
+    bool end_given;    /* not by the stream: abort, failure, ... */
     char *end_code;    /* JSON; NULL: the parser's */
     char *end_text;    /* JSON */
     yyjson_doc *files; /* {list, done} */
@@ -149,6 +157,7 @@ struct runner {
     size_t transfers;
     struct loop_timer *pulse;
     struct watch *watch;
+    struct intents *intents;
     char boot[SPOOL_BOOT_MAX];
     struct id_source ids;
     struct buf text; /* log text of the job being fed */
@@ -201,7 +210,7 @@ void launch_step(struct sat_job *j);
 void launch_accepted(struct sat_job *j);
 
 /* follow.c */
-void follow_start(struct sat_job *j, bool seeked);
+void follow_start(struct sat_job *j, bool fresh);
 void follow_read(struct sat_job *j); /* its stream may have grown */
 void follow_pump(struct runner *r);
 bool follow_seek(struct sat_job *j, uint64_t pos, uint32_t meta, uint32_t push);
@@ -225,11 +234,23 @@ void kill_tick(struct sat_job *j, Usec now_mono);
 /* The end of the job is known. code NULL: what the parser says; else JSON text of the code. */
 void finish_begin(struct sat_job *j, const char *code, const char *description);
 void finish_step(struct sat_job *j);
+/* Another end than was thought: code as JSON text. */
+void finish_change(struct sat_job *j, const char *code, const char *description);
 void finish_resume(struct sat_job *j, yyjson_val *final);
 void finish_seeked(
     struct sat_job *j); /* STAGE_ENDED and everything before the result is delivered */
-void finish_forget(struct sat_job *j); /* job_done */
+void finish_discard(struct sat_job *j); /* it was never accepted: away with it */
+void finish_forget(struct sat_job *j);  /* job_done */
 void put_usage(struct json_writer *w, const char *key, const struct usage *u);
+
+/* upload.c */
+void upload_collect(struct sat_job *j); /* makes j->files; job_step follows */
+bool upload_pending(const struct sat_job *j);
+void upload_next(struct sat_job *j);
+/* What a reply says: 0 taken, 1 try again, -1 refused (reason says why). */
+int transfer_judge(const struct http_result *res, yyjson_val *reply, char *reason, size_t size);
+/* Proof that the job is ours (satellite.md 4). */
+struct str job_auth(const struct sat_job *j, char digest[CRYPTO_SHA256_HEX + 1]);
 
 /* report.c */
 void report_tick(struct runner *r, Usec now_mono);

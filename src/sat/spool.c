@@ -32,16 +32,20 @@ void spool_boot_id(char out[SPOOL_BOOT_MAX])
         (void)str_copy_z(str_trim(buf_str(&text)), out, SPOOL_BOOT_MAX);
 }
 
-static Status sync_folder(const char *path, struct err *err)
+static Status write_plainly(const char *path, int flags, struct str text, mode_t mode,
+                            struct err *err)
 {
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = fd < 0 ? errno : 0;
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, mode);
+    int error;
 
-    if (fd >= 0 && fsync(fd) != 0)
+    if (fd < 0)
+        return err_errno(err, errno, "Cannot write %s", path);
+    error = -file_write_all(fd, text.p, text.n);
+    if (close(fd) != 0 && !error)
         error = errno;
-    if (fd >= 0)
-        close(fd);
-    return error ? err_errno(err, error, "Cannot sync %s", path) : STATUS_OK;
+    if (error)
+        (void)unlink(path);
+    return error ? err_errno(err, error, "Cannot write %s", path) : STATUS_OK;
 }
 
 Status spool_store(const char *spool, struct str id, struct str launch, struct err *err)
@@ -55,34 +59,34 @@ Status spool_store(const char *spool, struct str id, struct str launch, struct e
         return err_set(err, STATUS_INVALID, NULL, "Bad job id");
     if (mkdir(folder, MODE_FOLDER) != 0 && errno != EEXIST)
         return err_errno(err, errno, "Cannot make %s", folder);
-    if (access(path, F_OK) == 0)
-        return err_set(err, STATUS_EXISTS, NULL, "The job is in the spool");
-    st = file_replace(path, launch, 0600, err);
-    if (!st)
-        st = sync_folder(spool, err);
-    if (st)
+    st = write_plainly(path, O_EXCL, launch, 0600, err);
+    if (st && st != STATUS_EXISTS)
         (void)!file_remove_tree(folder, NULL);
     return st;
+}
+
+Status spool_make(const char *spool, struct str id, const char *name, struct str text, mode_t mode,
+                  struct err *err)
+{
+    char path[SPOOL_PATH_MAX];
+
+    if (!spool_path(spool, id, name, path))
+        return err_set(err, STATUS_INVALID, NULL, "Bad job id");
+    return write_plainly(path, O_TRUNC, text, mode, err);
 }
 
 static Status replace_quickly(const char *path, struct str text, struct err *err)
 {
     char temporary[SPOOL_PATH_MAX + 8];
-    int error;
-    int fd;
+    Status st;
 
     (void)snprintf(temporary, sizeof(temporary), "%s.new", path);
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return err_errno(err, errno, "Cannot write %s", path);
-    error = -file_write_all(fd, text.p, text.n);
-    if (close(fd) != 0 && !error)
-        error = errno;
-    if (!error && rename(temporary, path) != 0)
-        error = errno;
-    if (error)
+    st = write_plainly(temporary, O_TRUNC, text, 0600, err);
+    if (!st && rename(temporary, path) != 0) {
+        st = err_errno(err, errno, "Cannot write %s", path);
         (void)unlink(temporary);
-    return error ? err_errno(err, error, "Cannot write %s", path) : STATUS_OK;
+    }
+    return st;
 }
 
 Status spool_put(const char *spool, struct str id, const char *name, struct str text, bool durable,

@@ -1,16 +1,20 @@
 /* The spool: one folder a job, SPOOL/JOBID/, in which everything lies that must outlive the
  * satellite.
  *
- *   launch.json  the launch as it came, with the boot id; durable before the conductor hears
- * "accepted" exec, stdin, script   what the supervisor needs; made again from launch.json while
- * there is no stream stream       written by the supervisor (super.h); the log, the rows and the
- * result are a function of it abort.json   {reason, at, rows}: the job was told to end files.json
- * {list, done}: what is to be uploaded and the records of what was final.json   {stream_end,
- * log_size, rows, job}: the result, until the conductor has it
+ * - launch.json: the launch as it came, with the boot id.
+ * - exec, stdin, script: what the supervisor needs; made again from launch.json while there is no
+ *   stream.
+ * - stream: written by the supervisor (super.h); log, rows and result are a function of it.
+ * - abort.json: {reason, at, offset, metas, rows}; the job was told to end.
+ * - pushes: number of the last push message that was sent.
+ * - files.json: {list, done}; what is to be uploaded and the records of what was.
+ * - final.json: {stream_end, log_size, metas, pushes, rows, job}; a result that the stream does not
+ *   give (abort, failure).
  *
- * A folder without launch.json was never accepted and goes. No stream and the boot id of now: the
- * job has not started. No stream and another boot id: nobody knows, so it counts as lost and is not
- * started again.
+ * Only the ids of accepted jobs are synced to the disk (intent.h): a power failure ends every job,
+ * and what is to be known then is that the job may have run. So an accepted job whose folder is not
+ * whole counts as lost, and so does one without a stream when the boot id is another one. No stream
+ * and the boot id of now: the job has not started. A folder that was not accepted goes.
  *
  * Thread: any; blocking (start-up and lanes). */
 #ifndef SAT_SPOOL_H
@@ -33,9 +37,11 @@ bool spool_path(const char *spool, struct str id, const char *name, char out[SPO
 
 void spool_boot_id(char out[SPOOL_BOOT_MAX]);
 
-/* The folder and launch.json; after OK they survive power loss. EXISTS when there is one already.
- */
+/* The folder and launch.json. EXISTS when there is one already. */
 Status spool_store(const char *spool, struct str id, struct str launch, struct err *err) MUST_USE;
+/* A file that nobody reads yet: written in place. */
+Status spool_make(const char *spool, struct str id, const char *name, struct str text, mode_t mode,
+                  struct err *err) MUST_USE;
 /* A file of the job, replaced whole; durable: survives power loss. */
 Status spool_put(const char *spool, struct str id, const char *name, struct str text, bool durable,
                  struct err *err) MUST_USE;

@@ -1,90 +1,108 @@
 /* rooms: sat */
-/* What a job says, in frames of any size: whatever the pieces, log and result are the same, the log
- * is valid UTF-8 and every field is JSON. The first byte chooses the rules and the sizes. */
+/* The parser of a job's stream: any bytes as a stream, and the same bytes cut in two, which must
+ * give the same log, rows and record. The first byte chooses the configuration and where to cut. */
+#include <stddef.h>
+
 #include "sat/stdio.h"
 
-#include <stdlib.h>
+/* Also in builds without assert. */
+#define CHECK(what)                                                                                \
+    do {                                                                                           \
+        if (!(what))                                                                               \
+            abort();                                                                               \
+    } while (0)
 
-#define LOG_MAX (64u * 1024 * 1024)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct seen {
+struct heard {
     struct buf log;
+    struct buf metas;
 };
 
 static void on_log(void *ctx, struct str text)
 {
-    struct seen *s = ctx;
-
-    if (!str_is_utf8(text))
-        abort();
-    (void)buf_add_str(&s->log, text);
+    CHECK(str_is_utf8(text));
+    (void)buf_add_str(&((struct heard *)ctx)->log, text);
 }
 
 static void on_meta(void *ctx, struct str text)
 {
-    (void)ctx;
-    if (!str_is_utf8(text))
-        abort();
+    CHECK(str_is_utf8(text));
+    (void)buf_add_str(&((struct heard *)ctx)->metas, text);
+    (void)buf_add_char(&((struct heard *)ctx)->metas, '\n');
 }
 
-static void check_json(struct str text)
-{
-    yyjson_doc *doc = NULL;
-
-    if (json_parse(text, JSON_SIZE_MAX, &doc, NULL) != STATUS_OK)
-        abort();
-    json_doc_free(doc);
-}
-
-static void run(const uint8_t *data, size_t size, size_t piece, struct seen *s, struct buf *fields)
+static struct stdio_parser *run(struct str bytes, size_t cut, uint8_t flags, struct heard *h)
 {
     static const struct stdio_ops ops = { .log = on_log, .meta = on_meta };
-    const struct stdio_config config = {
-        .shell = size && (data[0] & 1),
-        .annotate = size && (data[0] & 2),
-        .runner = size && (data[0] & 4),
-        .program = "x",
-    };
-    const enum super_frame_type type = size && (data[0] & 8) ? SUPER_STDERR : SUPER_STDOUT;
-    struct stdio_parser *p = stdio_new(&config, &ops, s);
-    struct json_writer w;
+    const struct stdio_config config = { .shell = flags & 1,
+                                         .annotate = flags & 2,
+                                         .runner = flags & 4,
+                                         .program = "p",
+                                         .pass = flags & 8 ? STR("{\"a\":[1]}") : STR_NONE };
+    struct stdio_parser *p;
+    size_t need;
+    size_t used;
+    Status st;
 
-    if (!p)
-        abort();
-    stdio_frame(p, SUPER_STARTED, 1, STR("1 1 1"));
-    for (size_t at = 1; at < size; at += piece)
-        stdio_frame(p, type, 2, str_slice(str_n(data, size), at, at + piece));
-    stdio_frame(p, SUPER_EXIT, 3, STR("code 0"));
-    w = json_writer_init(fields);
-    json_obj(&w, NULL);
-    stdio_put_fields(p, &w);
-    json_put_raw(&w, "code", stdio_code(p));
-    json_put_raw(&w, "files", stdio_files(p));
-    json_end(&w);
-    stdio_free(p);
+    buf_init(&h->log, 64u << 20);
+    buf_init(&h->metas, 64u << 20);
+    p = stdio_new(&config, &ops, h);
+    CHECK(p);
+    used = stdio_bytes(p, str_slice(bytes, 0, cut), &need, &st);
+    CHECK(used <= cut);
+    used += stdio_bytes(p, str_slice(bytes, used, bytes.n), &need, &st);
+    CHECK(used <= bytes.n);
+    stdio_cut(p);
+    CHECK(stdio_state(p)->ended);
+    return p;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void record(struct stdio_parser *p, struct buf *out)
 {
-    const size_t piece = size ? (size_t)(data[0] >> 4) + 1 : 1;
-    struct seen one = { 0 };
-    struct seen two = { 0 };
-    AUTO_BUF struct buf fields = { 0 };
-    AUTO_BUF struct buf again = { 0 };
+    struct json_writer w = json_writer_init(out);
 
-    buf_init(&one.log, LOG_MAX);
-    buf_init(&two.log, LOG_MAX);
-    buf_init(&fields, LOG_MAX);
-    buf_init(&again, LOG_MAX);
-    run(data, size, piece, &one, &fields);
-    run(data, size, size + 1, &two, &again);
-    if (!str_eq(buf_str(&one.log), buf_str(&two.log)))
-        abort();
-    if (!fields.failed)
-        check_json(buf_str(&fields));
-    buf_done(&one.log);
-    buf_done(&two.log);
+    json_obj(&w, NULL);
+    stdio_put_fields(p, &w);
+    stdio_put_changes(p, &w);
+    json_put_raw(&w, "end_code", stdio_code(p));
+    json_put_raw(&w, "end_text", stdio_description(p));
+    json_put_raw(&w, "end_files", stdio_files(p));
+    json_end(&w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    struct heard a;
+    struct heard b;
+    struct stdio_parser *pa;
+    struct stdio_parser *pb;
+    struct buf ra;
+    struct buf rb;
+    struct str bytes;
+    yyjson_doc *doc = NULL;
+
+    if (n < 2)
+        return 0;
+    bytes = str_n(data + 1, n - 1);
+    buf_init(&ra, 256u << 20);
+    buf_init(&rb, 256u << 20);
+    pa = run(bytes, bytes.n, data[0], &a);
+    pb = run(bytes, bytes.n * (data[0] >> 4) / 16, data[0], &b);
+    record(pa, &ra);
+    record(pb, &rb);
+    CHECK(str_eq(buf_str(&a.log), buf_str(&b.log)));
+    CHECK(str_eq(buf_str(&a.metas), buf_str(&b.metas)));
+    CHECK(str_eq(buf_str(&ra), buf_str(&rb)));
+    CHECK(json_parse(buf_str(&ra), 256u << 20, &doc, NULL) ==
+          STATUS_OK); /* whatever came, it is JSON */
+    json_doc_free(doc);
+    stdio_free(pa);
+    stdio_free(pb);
+    buf_done(&a.log);
+    buf_done(&a.metas);
+    buf_done(&b.log);
+    buf_done(&b.metas);
+    buf_done(&ra);
+    buf_done(&rb);
     return 0;
 }

@@ -324,6 +324,53 @@ static void test_the_test_plugin(void **state)
     world_free(w);
 }
 
+static size_t count_of(const struct buf *b, const char *text)
+{
+    struct str s = buf_str(b);
+    size_t n = 0;
+
+    for (size_t at = str_find(s, str_z(text)); at < s.n; at = str_find(s, str_z(text))) {
+        s = str_slice(s, at + 1, s.n);
+        n++;
+    }
+    return n;
+}
+
+static bool pushes_kept(struct world *w, const void *id)
+{
+    return spool_has_file(w, id, "pushes");
+}
+
+static void test_pushes_come_once(void **state)
+{
+    struct world *w = begin();
+    struct seen_job *j;
+
+    (void)state;
+    launch_shell(
+        w, "jpush",
+        "#!/bin/sh\necho '{\"xy\":1,\"push\":{\"tags\":[\"t1\"]}}'\necho begin\n"
+        "while [ ! -e go ]; do sleep 0.1; done\necho '{\"xy\":1,\"push\":{\"tags\":[\"t2\"]}}'\n");
+    wait_update(w, "jpush", "\"tags\":[\"t1\"]");
+    wait_for(w, pushes_kept, "jpush", "number of pushes");
+    assert_int_equal(satellite_end(w, SIGKILL), -SIGKILL);
+    w->joined = false;
+    satellite_start(w, false);
+    wait_joined(w);
+    {
+        char path[128];
+
+        (void)snprintf(path, sizeof(path), "%s/temp/jobs/jpush/go", w->home);
+        assert_int_equal(file_replace(path, STR("x"), 0644, NULL), STATUS_OK);
+    }
+    wait_final(w, "jpush");
+    j = job_of(w, STR("jpush"));
+    assert_int_equal(count_of(&j->updates, "\"tags\":[\"t1\"]"), 1);
+    assert_int_equal(count_of(&j->updates, "\"tags\":[\"t2\"]"), 1);
+    assert_contains(&j->updates, "\"push_n\":2");
+    world_free(w);
+}
+
 static bool has_posts(struct world *w, const void *arg)
 {
     (void)arg;
@@ -387,6 +434,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_plugin_scripts),
         cmocka_unit_test(test_running_jobs_are_reported),
         cmocka_unit_test(test_the_test_plugin),
+        cmocka_unit_test(test_pushes_come_once),
         cmocka_unit_test(test_plain_conductor),
         cmocka_unit_test(test_pushed_configuration),
     };

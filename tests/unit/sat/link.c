@@ -1,6 +1,7 @@
 /* The satellite as a process against a conductor in this one: enrolment, joining, coming back,
  * delivery that survives kill -9 and cut sockets. */
 #include "conductor.h"
+#include "sat/spool.h"
 
 static void test_enrols_and_joins(void **state)
 {
@@ -267,7 +268,7 @@ static void test_a_result_is_kept_until_it_is_taken(void **state)
     assert_text(&j->log, "one\n"); /* and get it all again */
     assert_final(w, "jkeep", "code", "3");
     assert_contains(&j->metas, "Child exited with code: 3\nJob is finishing\n");
-    assert_true(spool_has_file(w, "jkeep", "final.json"));
+    assert_true(spool_has_file(w, "jkeep", "stream"));
     say_done(w, "jkeep");
     wait_gone(w, "jkeep");
     world_free(w);
@@ -332,21 +333,90 @@ static void test_a_lost_supervisor(void **state)
     world_free(w);
 }
 
+static void write_file(struct world *w, const char *name, const char *text)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/spool/%s", w->home, name);
+    assert_int_equal(file_replace(path, str_z(text), 0600, NULL), STATUS_OK);
+}
+
+static void write_launch(struct world *w, const char *id, const char *boot)
+{
+    char path[256];
+    char text[512];
+
+    (void)snprintf(path, sizeof(path), "%s/spool/%s", w->home, id);
+    assert_int_equal(mkdir(path, 0711), 0);
+    (void)snprintf(path, sizeof(path), "%s/launch.json", id);
+    (void)snprintf(text, sizeof(text),
+                   "{\"boot\":\"%s\",\"base_url\":\"\",\"launch\":{\"job\":{\"id\":\"%s\","
+                   "\"command\":\"/bin/echo ran\"}}}",
+                   boot, id);
+    write_file(w, path, text);
+}
+
+/* What a start makes of a spool that was left in every state. */
+static void test_recovery(void **state)
+{
+    struct world *w = world_new();
+    char boot[SPOOL_BOOT_MAX];
+    static const char *const lost[] = { "jpower", "jboot", "jtorn" };
+
+    (void)state;
+    w->keep = true;
+    satellite_start(w, true);
+    wait_joined(w);
+    assert_int_equal(satellite_end(w, SIGTERM), 0);
+    spool_boot_id(boot);
+    write_file(w, "intents.log", "+jpower\n+jboot\n+jfresh\n+jtorn\n+jover\n-jover\n");
+    write_launch(w, "jboot", "another"); /* the machine went down: nobody knows whether it ran */
+    write_launch(w, "jfresh", boot);     /* only we went down, before it was started */
+    write_launch(w, "jnever", boot);     /* not accepted */
+    write_launch(w, "jover", boot);      /* over, and not quite gone */
+    write_launch(w, "jtorn", boot);
+    write_file(w, "jtorn/launch.json", "{\"boot\":");
+    w->joined = false;
+    satellite_start(w, false);
+    for (size_t i = 0; i < COUNT_OF(lost); i++) {
+        wait_final(w, lost[i]);
+        assert_final(w, lost[i], "code", "1");
+        assert_final(w, lost[i], "description", "\"Supervisor of the job was lost.\"");
+    }
+    wait_final(w, "jfresh");
+    assert_text(&job_of(w, STR("jfresh"))->log, "ran\n");
+    assert_int_equal(w->n_jobs, 4);
+    assert_false(spool_has_file(w, "jnever", ""));
+    assert_false(spool_has_file(w, "jover", ""));
+    for (size_t i = 0; i < 4; i++)
+        say_done(w, w->jobs[i].id);
+    for (size_t i = 0; i < 4; i++)
+        wait_gone(w, w->jobs[i].id);
+    world_free(w);
+}
+
+#define BIG (SUPER_STREAM_MAX > 100000000 ? 20000000u : 20000u)
+
 static void test_a_big_log_arrives_whole(void **state)
 {
     struct world *w = world_new();
     struct seen_job *j;
+    char script[200];
+    char want[16];
 
     (void)state;
     satellite_start(w, true);
     wait_joined(w);
-    launch_shell(w, "jbig",
-                 "#!/bin/sh\nhead -c 20000000 /dev/zero | tr '\\0' 'x'\necho\nprintf 'end\\377'\n");
+    (void)snprintf(script, sizeof(script),
+                   "#!/bin/sh\nhead -c %u /dev/zero | tr '\\0' 'x'\necho\nprintf 'end\\377'\n",
+                   BIG);
+    launch_shell(w, "jbig", script);
     wait_final(w, "jbig");
     j = job_of(w, STR("jbig"));
-    assert_final(w, "jbig", "log_size", "20000007"); /* the last byte became U+FFFD */
-    assert_int_equal(j->log.n, 20000007);
-    assert_memory_equal(j->log.p + 19999990, "xxxxxxxxxx\nend\xEF\xBF\xBD", 17);
+    (void)snprintf(want, sizeof(want), "%u", BIG + 7); /* the last byte became U+FFFD */
+    assert_final(w, "jbig", "log_size", want);
+    assert_int_equal(j->log.n, BIG + 7);
+    assert_memory_equal(j->log.p + BIG - 10, "xxxxxxxxxx\nend\xEF\xBF\xBD", 17);
     world_free(w);
 }
 
@@ -394,6 +464,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_result_is_kept_until_it_is_taken),
         cmocka_unit_test(test_a_launch_is_not_taken_twice),
         cmocka_unit_test(test_a_lost_supervisor),
+        cmocka_unit_test(test_recovery),
         cmocka_unit_test(test_a_big_log_arrives_whole),
         cmocka_unit_test(test_redirect_and_retry),
     };
