@@ -220,6 +220,7 @@ static void host_send_abort(void *ctx, const struct job *j, struct str reason)
 static void host_send_seek(void *ctx, const Id *server, struct str id, uint64_t pos, uint32_t meta)
 {
     struct world *w = ctx;
+    const struct job *j = job_find(w->jobs, id);
     AUTO_BUF struct buf frame = { 0 };
     struct json_writer out;
 
@@ -228,6 +229,8 @@ static void host_send_seek(void *ctx, const Id *server, struct str id, uint64_t 
     json_put_str(&out, "id", id);
     json_put_u64(&out, "pos", pos);
     json_put_u64(&out, "meta", meta);
+    if (j)
+        json_put_u64(&out, "push", j->push_seen);
     wire_end(&out);
     (void)fleet_send(w->fleet, server, buf_str(&frame));
 }

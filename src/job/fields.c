@@ -34,6 +34,7 @@ static const struct {
     { "activity", KEY_TYPED | KEY_OWNED | KEY_DETAIL },
     { "final", KEY_TYPED | KEY_OWNED },
     { "given_up", KEY_TYPED | KEY_OWNED },
+    { "push_n", KEY_TYPED | KEY_OWNED },
     { "abort_pending", KEY_TYPED | KEY_OWNED },
     { "_live", KEY_TYPED | KEY_OWNED },
     { "type", KEY_OWNED },

@@ -11,11 +11,15 @@
  * job_launch answers NOSPACE/BUSY: scheduling pauses.
  *
  * Exactly once. A job is journalled with its server before the launch message leaves. The satellite
- * stores the launch before it starts it (wire.h), so: not accepted, not in the server's inventory
- * -> the launch never arrived: sent again; accepted, not in the inventory               -> the
- * satellite lost it: ends with code 1 and that reason; in the inventory -> goes on: seek, then its
- * log and result; sent on the connection of this inventory     -> its absence says nothing; in the
- * inventory, not live                   -> its result is asked for all the same (stray). A result
+ * stores the launch before it starts it (wire.h), so a job of its server that is
+ *
+ * - not accepted and not in the inventory: never arrived; it is sent again;
+ * - accepted and not in the inventory: was lost there; it ends with code 1 and that reason;
+ * - in the inventory: goes on with a seek, then its log and result;
+ * - sent on the connection of this inventory: its absence there says nothing;
+ * - in the inventory but not live here: its result is asked for all the same (stray).
+ *
+ * A result
  * is taken once: job_done goes out when the record is durable; a second result of the same id only
  * gets another job_done. Reference agents have no inventory: their jobs live by `updated` alone.
  *
@@ -91,6 +95,7 @@ struct job {
     uint64_t log_size;                                     /* bytes of log the conductor has */
     uint64_t log_expected; /* of a final result; UINT64_MAX: unknown (reference agent) */
     uint32_t meta_seen;    /* last number of the satellite's metas */
+    uint32_t push_seen;    /* and of its pushes */
     uint32_t sends;        /* launch messages sent */
     double progress;
     struct str

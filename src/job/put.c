@@ -125,6 +125,7 @@ void live_put_row(const struct live *l, struct json_writer *w)
     json_put_bool(w, "accepted", j->accepted);
     json_put_bool(w, "exact", l->exact);
     json_put_u64(w, "meta", j->meta_seen);
+    json_put_u64(w, "push", j->push_seen);
     json_put_u64(w, "sends", j->sends);
     if (j->aborting)
         json_put_str(w, "abort", str_z(j->abort_reason));

@@ -76,6 +76,7 @@ static bool read_typed(struct live *l, yyjson_val *row)
     j->progress = json_double(row, "progress", 0);
     j->accepted = json_bool(live, "accepted", false);
     j->meta_seen = (uint32_t)json_i64(live, "meta", 0);
+    j->push_seen = (uint32_t)json_i64(live, "push", 0);
     j->sends = (uint32_t)json_i64(live, "sends", 0);
     l->exact = json_bool(live, "exact", false);
     l->test = json_truthy(json_get(row, "test"));

@@ -178,10 +178,16 @@ static void push_list(struct job_room *r, struct live *l, const char *key, yyjso
 
 /* Agents may add to these lists only; other lists of the job are the conductor's, unknown ones are
  * dropped. */
-static void take_push(struct job_room *r, struct live *l, yyjson_val *push, Usec now)
+static void take_push(struct job_room *r, struct live *l, yyjson_val *push, int64_t number,
+                      Usec now)
 {
     if (!yyjson_is_obj(push))
         return;
+    if (number > 0 && number <= UINT32_MAX) { /* numbered by an exact peer: each is taken once */
+        if (number <= (int64_t)l->job.push_seen)
+            return;
+        l->job.push_seen = (uint32_t)number;
+    }
     push_list(r, l, "tags", json_get(push, "tags"), false, false, now);
     push_list(r, l, "actions", json_get(push, "actions"), true, true, now);
     push_list(r, l, "limits", json_get(push, "limits"), true, false, now);
@@ -216,7 +222,7 @@ static void merge(struct job_room *r, struct live *l, yyjson_val *update, Usec n
         const struct str key = json_val_str(key_val);
 
         if (str_eq_z(key, "push"))
-            take_push(r, l, value, now);
+            take_push(r, l, value, json_i64(update, "push_n", 0), now);
         else if (str_eq_z(key, "progress"))
             l->job.progress =
                 yyjson_is_num(value) ? json_double(update, "progress", 0) : l->job.progress;

@@ -1,23 +1,37 @@
+/* clang-format off */
 /* The link: JSON text frames {"cmd":NAME,"data":...} over WebSocket, as reference/satellite.md
  * 1-28, and our extension, used only when both ends announce it: satellite:
- * hello.info.features.orrery = WIRE_VERSION; conductor: joined.features.orrery = WIRE_VERSION.
+ * hello.info.features.orrery = WIRE_VERSION conductor: joined.features.orrery = WIRE_VERSION
  *
- * The extension makes delivery exact where the reference's messages are fire and forget:
- *   job_inventory S>C {jobs:[{id, state:"running"|"done"}]}   right after joined: every job in the
- * spool. launch_job    C>S as the reference; an id already in the spool is not started again.
- *   job_accepted  S>C {ids:[ID,...]}     the launch is durable in the spool (sent before or with
- * the start). job_log       S>C {id, pos, text}    pos: byte offset of text in the job's log. The
- * conductor appends only what lies beyond what it has; a gap is answered by a seek. job_meta S>C
- * {id, n, text}      n: 1, 2, 3 ... per job; one seen already is dropped. job_log_seek  C>S {id,
- * pos, meta}    send the log from pos, metas after number `meta`. Sent for every running or done
- * job of an inventory, and on a gap. Until it comes after a (re)join, the satellite sends no log or
- * meta of that job. jobs          S>C {ID:{...,state:"complete", log_size:N}}  final result, after
- * the whole log, on the link itself (not finish_job). The conductor answers job_done      C>S
- * {ids:[ID,...]}     the result is durable (or the job is none of ours): forget it. Until it comes
- * the result is kept and sent again after each join. abort_job     C>S as the reference; kept in
- * the spool, so it survives a restart of the satellite.
+ * The extension makes delivery exact where the reference's messages are fire and forget
+ * (S: satellite, C: conductor):
+ *
+ *   job_inventory S>C {jobs:[{id, state:"running"|"done"}]}
+ *                     right after joined: every job in the spool.
+ *   launch_job    C>S as the reference; an id already in the spool is not started again.
+ *   job_accepted  S>C {ids:[ID,...]}
+ *                     the launch is durable in the spool (sent before or with the start).
+ *   job_log       S>C {id, pos, text}
+ *                     pos: byte offset of text in the job's log. The conductor appends only what
+ *                     lies beyond what it has; a gap is answered by a seek.
+ *   job_meta      S>C {id, n, text}
+ *                     n: 1, 2, 3 ... per job; one seen already is dropped.
+ *   job_log_seek  C>S {id, pos, meta, push}
+ *                     send the log from pos, metas after number `meta`, pushes after number `push`.
+ *                     Sent for every running or done job of an inventory, and on a gap. Until it
+ *                     comes after a (re)join, the satellite sends no log or meta of that job.
+ *   jobs          S>C {ID:{..., push, push_n:N}}
+ *                     push_n numbers the last push of the message; one seen already is dropped.
+ *                 S>C {ID:{..., state:"complete", log_size:N}}
+ *                     final result, after the whole log, on the link itself (not finish_job).
+ *                     The conductor answers
+ *   job_done      C>S {ids:[ID,...]}
+ *                     the result is durable (or the job is none of ours): forget it. Until it comes
+ *                     the result is kept and sent again after each join.
+ *   abort_job     C>S as the reference; kept in the spool, so it survives a restart of that end.
  *
  * With a peer that does not announce it, both sides speak the plain reference protocol. */
+/* clang-format on */
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H
 

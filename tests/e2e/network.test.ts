@@ -63,7 +63,7 @@ after(async () => {
 
 test('thirty cuts during jobs that talk: every log is whole, every job ends once', { timeout: 600000 }, async () => {
     const lines = 400;
-    await c.addEvent('talks', `#!/bin/bash\nfor i in $(seq 1 ${lines}); do echo "$i $JOB_ID and some padding to make the line longer"; sleep 0.01; done\necho '{"xy":1,"data":{"end":1}}'\n`);
+    await c.addEvent('talks', `#!/bin/bash\nfor i in $(seq 1 ${lines}); do echo "$i $JOB_ID and some padding to make the line longer"; [ $((i % 20)) = 0 ] && echo '{"xy":1,"push":{"tags":["n'$i'"]}}'; sleep 0.01; done\necho '{"xy":1,"data":{"end":1}}'\n`);
     const ids: string[] = [];
     for (let i = 0; i < 6; i++) ids.push(await c.runEvent('talks'));
     for (let i = 0; i < 30; i++) {
@@ -73,6 +73,7 @@ test('thirty cuts during jobs that talk: every log is whole, every job ends once
     for (const id of ids) {
         const job = await c.finished(id, 120000);
         assert.equal(job.code, 0, `${id} ${job.description}`);
+        assert.deepEqual(job.tags.filter((t: string) => t.startsWith('n')), Array.from({ length: lines / 20 }, (_, i) => `n${20 * (i + 1)}`), 'each push once, in order');
         assert.equal(await c.jobLog(id), Array.from({ length: lines }, (_, i) => `${i + 1} ${id} and some padding to make the line longer\n`).join(''));
     }
 });

@@ -97,6 +97,23 @@ static void test_push(void **state)
     assert_null(job_value(job_find(f->room, id_str(&id)), "push").p);
 }
 
+static void test_a_numbered_push_is_taken_once(void **state)
+{
+    struct job_fixture *f = *state;
+    Id id;
+
+    fx_event(f, "e1", "");
+    id = running(f, "e1");
+    fx_update(f, &id, true, "{\"push_n\":2,\"push\":{\"tags\":[\"a\",\"b\"]}}");
+    fx_update(f, &id, true, "{\"push_n\":2,\"push\":{\"tags\":[\"a\",\"b\"]}}");
+    fx_update(f, &id, true, "{\"push_n\":1,\"push\":{\"tags\":[\"a\"]}}");
+    assert_value(f, &id, "tags", "[\"a\",\"b\"]");
+    fx_update(f, &id, true, "{\"push_n\":3,\"push\":{\"tags\":[\"c\"]}}");
+    assert_value(f, &id, "tags", "[\"a\",\"b\",\"c\"]");
+    assert_int_equal(job_find(f->room, id_str(&id))->push_seen, 3);
+    assert_null(job_value(job_find(f->room, id_str(&id)), "push_n").p);
+}
+
 static void test_content_is_made_safe(void **state)
 {
     struct job_fixture *f = *state;
@@ -311,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_updates_are_not_journalled_one_by_one, fx_setup,
                                         fx_teardown),
         cmocka_unit_test_setup_teardown(test_push, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(test_a_numbered_push_is_taken_once, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_content_is_made_safe, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_fields_are_bounded, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_field_size, fx_setup, fx_teardown),
