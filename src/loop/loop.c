@@ -296,12 +296,17 @@ struct loop_timer *loop_timer_new(struct loop *l, const char *what, LoopTimerFn 
 
 void loop_timer_start(struct loop_timer *t, Usec after, Usec repeat)
 {
-    /* libuv counts whole milliseconds from a time it cut to one: one more keeps us from being early
-     */
-    const uint64_t first = after > 0 ? (uint64_t)(after / USEC_MSEC) + 1 : 0;
     const uint64_t again = repeat > 0 ? (uint64_t)((repeat - 1) / USEC_MSEC) + 1 : 0;
+    uint64_t first = 0;
 
     uv_update_time(&t->loop->uv); /* a long callback must not shorten the wait */
+    if (after > 0) {
+        /* libuv's time is whole milliseconds of a clock that may lag: count from it to the
+         * millisecond in which the wait is over, or the timer would be early by the lag */
+        const uint64_t due = (uint64_t)((clock_mono() + after - 1) / USEC_MSEC) + 1;
+
+        first = due - uv_now(&t->loop->uv);
+    }
     (void)uv_timer_start(&t->handle, on_timer, first, again);
 }
 

@@ -48,7 +48,8 @@ void loop_span_end(struct loop_span *s);
  * may be started again. Without repeat: one shot. `what` is a literal, used by the slow log. */
 typedef void (*LoopTimerFn)(void *arg);
 struct loop_timer *loop_timer_new(struct loop *l, const char *what, LoopTimerFn fn, void *arg);
-/* Never early, up to 1 ms late; negative counts as 0. Starting again replaces the earlier start. */
+/* Never early, up to 2 ms late; negative counts as 0. Starting again replaces the earlier start.
+ * `after` of at most 100 years: callers bound what a user gave. */
 void loop_timer_start(struct loop_timer *t, Usec after, Usec repeat);
 void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_active(const struct loop_timer *t);
