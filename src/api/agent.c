@@ -105,21 +105,14 @@ static const struct prop upload_in[] = {
 };
 
 const struct api_row api_agent_rows[] = {
-    { .name = "finish_job",
-      .family = "agents",
-      .flags = API_BODY_ONLY | API_NO_CHECK,
-      .in = finish_in,
-      .errors = "api auth job",
+    { API_ROW("finish_job", "agents", NONE, NONE), .flags = API_BODY_ONLY | API_NO_CHECK,
+      .in = finish_in, .errors = "api auth job",
       .example = "{\"id\":\"jmx1\",\"server\":\"smx1\",\"auth\":\"0a1b\","
                  "\"job\":{\"state\":\"complete\",\"code\":0}}",
-      .doc = "Delivers the result of a job; answered once it is durable.",
-      .fn = finish_job },
-    { .name = "upload_job_file",
-      .family = "agents",
-      .flags = API_BODY_ONLY | API_NO_CHECK | API_FILES | API_BIG_FILES,
-      .in = upload_in,
-      .out = "key, size",
-      .errors = "api auth job file",
+      .doc = "Delivers the result of a job; answered once it is durable.", .fn = finish_job },
+    { API_ROW("upload_job_file", "agents", NONE, NONE),
+      .flags = API_BODY_ONLY | API_NO_CHECK | API_FILES | API_BIG_FILES, .in = upload_in,
+      .out = "key, size", .errors = "api auth job file",
       .example = "{\"id\":\"jmx1\",\"server\":\"smx1\",\"auth\":\"0a1b\"}",
       .doc = "Stores one output file of a job, sent as multipart field `file1`.",
       .fn = upload_job_file },

@@ -16,6 +16,8 @@
 #include "http/multipart.h"
 #include "http/server.h"
 #include "job/job.h"
+#include "live/live.h"
+#include "mail/mail.h"
 #include "store/blob.h"
 
 #define API_BODY_MAX                                                                               \
@@ -40,10 +42,32 @@ enum api_flag {
     API_BIG_FILES = 1 << 7, /* with API_FILES: multipart up to upload_max, else API_BODY_MAX */
 };
 
+/* What a caller who is limited to some categories or groups may do with a row
+ * (reference/api-operations.md 1.3, api-objects.md 1.8). The handler sees to it; the row tells,
+ * and tests/api/rights.test.ts holds every row to it. */
+enum api_limit {
+    API_LIMIT_NONE,      /* nothing in it that limits speak of */
+    API_LIMIT_FILTERED,  /* a list: shows what the caller may see */
+    API_LIMIT_CATEGORY,  /* the category named */
+    API_LIMIT_GROUP,     /* the group named */
+    API_LIMIT_EVENT,     /* category and targets of the event named */
+    API_LIMIT_JOB,       /* category and groups of the job named */
+    API_LIMIT_SERVER,    /* groups of the server named */
+    API_LIMIT_TICKET,    /* category of the ticket named */
+    API_LIMIT_ALERT,     /* groups of the alert invocation named */
+    API_LIMIT_UNLIMITED, /* callers with a limit of its kind are refused */
+};
+
+/* The head of a row. Who may call it, and within which limits, are arguments: a row without a rule
+ * does not compile. */
+#define API_ROW(name_, family_, priv_, limit_)                                                     \
+    .name = (name_), .family = (family_), .priv = PRIV_##priv_, .limit = API_LIMIT_##limit_
+
 struct api_row {
     const char *name;   /* "get_event" */
     const char *family; /* "events": one page of docs/api */
     enum privilege priv;
+    enum api_limit limit;
     unsigned flags;
     const struct prop *in; /* NULL: no parameters */
     const char *out;       /* keys of a good reply besides code: "event, jobs, queued" */
@@ -61,6 +85,8 @@ struct api_world {
     struct auth *auth;
     struct fleet *fleet;
     struct job_room *jobs;
+    struct live *live;
+    struct mail *mail;
     struct id_source *ids;
     const struct secret *secret_key;
     const char *host_id;  /* the conductor's name */

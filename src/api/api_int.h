@@ -200,6 +200,18 @@ extern const struct api_row api_run_rows[];
 extern const struct api_row api_search_rows[];
 extern const struct api_row api_server_rows[];
 extern const struct api_row api_user_rows[];
+extern const struct api_row api_tag_rows[];
+extern const struct api_row api_channel_rows[];
+extern const struct api_row api_web_hook_rows[];
+extern const struct api_row api_monitor_rows[];
+extern const struct api_row api_alert_rows[];
+extern const struct api_row api_role_rows[];
+extern const struct api_row api_admin_user_rows[];
+extern const struct api_row api_bucket_rows[];
+extern const struct api_row api_secret_rows[];
+extern const struct api_row api_ticket_rows[];
+extern const struct api_row api_admin_rows[];
+extern const struct api_row api_avatar_rows[];
 
 /* Parameter tables that several rows share. */
 extern const struct prop api_in_id[];

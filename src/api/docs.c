@@ -7,19 +7,31 @@
 #define DOCS_MAX (16u * 1024 * 1024)
 
 const struct api_family api_families[] = {
+    { "admin", "Administration", "State, import, export, maintenance.", -1 },
     { "agents", "Agents", "Calls of satellites; people have no need of them.", -1 },
+    { "alerts", "Alerts", "Conditions on measurements, and when they held.", DEF_ALERT },
     { "api_keys", "API keys", "Keys by which programs call, each with its own privileges.",
       DEF_API_KEY },
+    { "avatars", "Avatars", "Pictures of users.", -1 },
+    { "buckets", "Buckets", "Data and files that jobs share.", DEF_BUCKET },
     { "categories", "Categories", "Every event is in one category.", DEF_CATEGORY },
+    { "channels", "Channels", "Whom and what a notice reaches.", DEF_CHANNEL },
     { "events", "Events", "What may run: a plugin, its parameters, where and when.", DEF_EVENT },
     { "files", "Files", "Files that go into jobs and come out of them.", -1 },
     { "groups", "Server groups", "Servers by their host names.", DEF_GROUP },
     { "jobs", "Jobs", "Each run of an event is a job, with a record and a log.", -1 },
     { "misc", "Others", "Calls to try out a connection.", -1 },
+    { "monitors", "Monitors", "What is measured on servers.", DEF_MONITOR },
     { "plugins", "Plugins", "Programs that jobs run.", DEF_PLUGIN },
+    { "roles", "Roles", "Privileges and limits that users and keys share.", DEF_ROLE },
     { "search", "Searches", "Finished jobs.", -1 },
+    { "secrets", "Secrets", "Sealed values that jobs and web hooks are given.", DEF_SECRET },
     { "servers", "Servers", "Machines with a satellite.", -1 },
+    { "tags", "Tags", "Marks for jobs, events and tickets.", DEF_TAG },
+    { "tickets", "Tickets", "What people have to do, with its history.", -1 },
     { "user", "Account", "Log-in and log-out of people: /api/user/NAME.", DEF_USER },
+    { "users", "Users", "People with an account.", DEF_USER },
+    { "web_hooks", "Web hooks", "Requests to other systems.", DEF_WEB_HOOK },
     { 0 },
 };
 

@@ -105,24 +105,13 @@ static void echo(struct api_call *c)
 }
 
 const struct api_row api_misc_rows[] = {
-    { .name = "echo",
-      .family = "misc",
-      .priv = PRIV_PUBLIC,
-      .flags = API_FILES,
+    { API_ROW("echo", "misc", PUBLIC, NONE), .flags = API_FILES,
       .out = "method, url, ips, query, headers, cookies, params, files",
       .example = "{\"any\":\"thing\"}",
       .doc = "Shows what has arrived of a request, without its credentials; there is no `code`.",
       .fn = echo },
-    { .name = "error",
-      .family = "misc",
-      .priv = PRIV_PUBLIC,
-      .errors = "test",
-      .doc = "Answers an error, to try out how a client takes it.",
-      .fn = error },
-    { .name = "ping",
-      .family = "misc",
-      .priv = PRIV_PUBLIC,
-      .doc = "Answers, if there is anybody.",
-      .fn = ping },
+    { API_ROW("error", "misc", PUBLIC, NONE), .errors = "test",
+      .doc = "Answers an error, to try out how a client takes it.", .fn = error },
+    { API_ROW("ping", "misc", PUBLIC, NONE), .doc = "Answers, if there is anybody.", .fn = ping },
     { 0 },
 };

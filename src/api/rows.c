@@ -7,9 +7,12 @@
 #define ROWS_MAX 256u
 
 static const struct api_row *const families[] = {
-    api_agent_rows,  api_category_rows,   api_event_rows,  api_file_rows,   api_group_rows,
-    api_job_rows,    api_job_change_rows, api_joblog_rows, api_key_rows,    api_misc_rows,
-    api_plugin_rows, api_run_rows,        api_search_rows, api_server_rows, api_user_rows,
+    api_agent_rows,  api_category_rows,   api_event_rows,    api_file_rows,    api_group_rows,
+    api_job_rows,    api_job_change_rows, api_joblog_rows,   api_key_rows,     api_misc_rows,
+    api_plugin_rows, api_run_rows,        api_search_rows,   api_server_rows,  api_user_rows,
+    api_tag_rows,    api_channel_rows,    api_web_hook_rows, api_monitor_rows, api_alert_rows,
+    api_role_rows,   api_admin_user_rows, api_bucket_rows,   api_secret_rows,  api_ticket_rows,
+    api_admin_rows,  api_avatar_rows,
 };
 
 const struct prop api_in_id[] = {

@@ -536,14 +536,9 @@ static void run_event(struct api_call *c)
 }
 
 const struct api_row api_run_rows[] = {
-    { .name = "run_event",
-      .family = "events",
-      .priv = PRIV_RUN_JOBS,
-      .flags = API_BODY_WINS | API_FILES | API_BIG_FILES,
-      .in = run_in,
-      .out = "id",
-      .errors = "api access event file",
-      .example = "{\"id\":\"nightly\",\"params\":{\"depth\":2}}",
+    { API_ROW("run_event", "events", RUN_JOBS, EVENT),
+      .flags = API_BODY_WINS | API_FILES | API_BIG_FILES, .in = run_in, .out = "id",
+      .errors = "api access event file", .example = "{\"id\":\"nightly\",\"params\":{\"depth\":2}}",
       .doc =
           "Starts one job now; with /wait at the end of the path the answer is the finished job.",
       .fn = run_event },

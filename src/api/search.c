@@ -149,13 +149,8 @@ static const struct prop search_in[] = {
 };
 
 const struct api_row api_search_rows[] = {
-    { .name = "search_jobs",
-      .family = "search",
-      .in = search_in,
-      .out = "rows, list",
-      .errors = "api access db",
-      .example = "{\"query\":\"event:nightly\",\"limit\":20}",
-      .doc = "Lists finished jobs, the newest first.",
-      .fn = search_jobs },
+    { API_ROW("search_jobs", "search", NONE, FILTERED), .in = search_in, .out = "rows, list",
+      .errors = "api access db", .example = "{\"query\":\"event:nightly\",\"limit\":20}",
+      .doc = "Lists finished jobs, the newest first.", .fn = search_jobs },
     { 0 },
 };

@@ -27,6 +27,13 @@ enum def_kind {
     DEF_USER,
     DEF_ROLE,
     DEF_API_KEY,
+    DEF_TAG,
+    DEF_CHANNEL,
+    DEF_WEB_HOOK,
+    DEF_MONITOR,
+    DEF_ALERT,
+    DEF_BUCKET,
+    DEF_SECRET,
     DEF_KIND_COUNT
 };
 

@@ -19,6 +19,13 @@ extern const struct prop group_props[];
 extern const struct prop role_props[];
 extern const struct prop api_key_props[];
 extern const struct prop user_props[];
+extern const struct prop tag_props[];
+extern const struct prop channel_props[];
+extern const struct prop web_hook_props[];
+extern const struct prop monitor_props[];
+extern const struct prop alert_props[];
+extern const struct prop bucket_props[];
+extern const struct prop secret_props[];
 
 /* The kind whose name it is; false when there is none. */
 bool def_kind_find(struct str name, enum def_kind *ret);

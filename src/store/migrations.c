@@ -88,7 +88,36 @@ static const char step_1[] =
     " ('activity', 'activity_action', '100000 3000 1 1'),"
     " ('activity', 'activity_username', '100000 5000 1 1');";
 
-static const char *const steps[STORE_FORMAT] = { step_1 };
+/* Format 2: what people define and keep besides events and jobs. */
+static const char step_2[] =
+    "CREATE TABLE alerts(id TEXT NOT NULL PRIMARY KEY, alert TEXT, server TEXT, \"groups\" TEXT, "
+    "active TEXT, started REAL, modified REAL, jobs TEXT, tickets TEXT, json TEXT NOT NULL);"
+    "CREATE INDEX alerts_started ON alerts(started, id);"
+    "CREATE INDEX alerts_alert ON alerts(alert, started, id);"
+    "CREATE INDEX alerts_server ON alerts(server, started, id);"
+    "CREATE INDEX alerts_active ON alerts(active, id);"
+
+    "CREATE TABLE snapshots(id TEXT NOT NULL PRIMARY KEY, type TEXT, source TEXT, server TEXT, "
+    "\"groups\" TEXT, date REAL, alerts TEXT, jobs TEXT, json TEXT NOT NULL);"
+    "CREATE INDEX snapshots_date ON snapshots(date, id);"
+    "CREATE INDEX snapshots_server ON snapshots(server, date, id);"
+
+    "CREATE TABLE tickets(id TEXT NOT NULL PRIMARY KEY, num INTEGER, type TEXT, status TEXT, "
+    "category TEXT, username TEXT, assignees TEXT, cc TEXT, tags TEXT, jobs TEXT, server TEXT, "
+    "created REAL, modified REAL, due REAL, json TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX tickets_num ON tickets(num);"
+    "CREATE INDEX tickets_modified ON tickets(modified, id);"
+    "CREATE INDEX tickets_status ON tickets(status, modified, id);"
+
+    "CREATE TABLE documents(id TEXT NOT NULL PRIMARY KEY, kind TEXT, owner TEXT, json TEXT NOT "
+    "NULL);"
+    "CREATE INDEX documents_owner ON documents(kind, owner);"
+
+    "CREATE TABLE mail(id TEXT NOT NULL PRIMARY KEY, state TEXT, due INTEGER, created INTEGER, "
+    "json TEXT NOT NULL);"
+    "CREATE INDEX mail_due ON mail(state, due, id);";
+
+static const char *const steps[STORE_FORMAT] = { step_1, step_2 };
 
 static Status pragma_int(sqlite3 *h, const char *sql, int *ret, struct err *err)
 {

@@ -23,7 +23,7 @@
 struct store;
 struct store_tx;
 
-#define STORE_FORMAT    1                  /* of the database; migrations bring older ones up */
+#define STORE_FORMAT    2                  /* of the database; migrations bring older ones up */
 #define STORE_QUEUE_MAX LIMIT(20000u, 64u) /* commits waiting; more answer BUSY */
 #define STORE_ROW_MAX   LIMIT(64u * 1024 * 1024, 64u * 1024)
 #define STORE_READERS   2u

@@ -59,6 +59,47 @@ static const struct store_column blobs_columns[BLOBS_COLUMNS] = {
     [BLOBS_EXPIRES] = { "expires", COLUMN_INT },
 };
 
+static const struct store_column alerts_columns[ALERTS_COLUMNS] = {
+    [ALERTS_ALERT] = { "alert", COLUMN_TEXT },     [ALERTS_SERVER] = { "server", COLUMN_TEXT },
+    [ALERTS_GROUPS] = { "groups", COLUMN_TEXT },   [ALERTS_ACTIVE] = { "active", COLUMN_TEXT },
+    [ALERTS_STARTED] = { "started", COLUMN_REAL }, [ALERTS_MODIFIED] = { "modified", COLUMN_REAL },
+    [ALERTS_JOBS] = { "jobs", COLUMN_TEXT },       [ALERTS_TICKETS] = { "tickets", COLUMN_TEXT },
+};
+
+static const struct store_column snapshots_columns[SNAPSHOTS_COLUMNS] = {
+    [SNAPSHOTS_TYPE] = { "type", COLUMN_TEXT },     [SNAPSHOTS_SOURCE] = { "source", COLUMN_TEXT },
+    [SNAPSHOTS_SERVER] = { "server", COLUMN_TEXT }, [SNAPSHOTS_GROUPS] = { "groups", COLUMN_TEXT },
+    [SNAPSHOTS_DATE] = { "date", COLUMN_REAL },     [SNAPSHOTS_ALERTS] = { "alerts", COLUMN_TEXT },
+    [SNAPSHOTS_JOBS] = { "jobs", COLUMN_TEXT },
+};
+
+static const struct store_column tickets_columns[TICKETS_COLUMNS] = {
+    [TICKETS_NUM] = { "num", COLUMN_INT },
+    [TICKETS_TYPE] = { "type", COLUMN_TEXT },
+    [TICKETS_STATUS] = { "status", COLUMN_TEXT },
+    [TICKETS_CATEGORY] = { "category", COLUMN_TEXT },
+    [TICKETS_USERNAME] = { "username", COLUMN_TEXT },
+    [TICKETS_ASSIGNEES] = { "assignees", COLUMN_TEXT },
+    [TICKETS_CC] = { "cc", COLUMN_TEXT },
+    [TICKETS_TAGS] = { "tags", COLUMN_TEXT },
+    [TICKETS_JOBS] = { "jobs", COLUMN_TEXT },
+    [TICKETS_SERVER] = { "server", COLUMN_TEXT },
+    [TICKETS_CREATED] = { "created", COLUMN_REAL },
+    [TICKETS_MODIFIED] = { "modified", COLUMN_REAL },
+    [TICKETS_DUE] = { "due", COLUMN_REAL },
+};
+
+static const struct store_column documents_columns[DOCUMENTS_COLUMNS] = {
+    [DOCUMENTS_KIND] = { "kind", COLUMN_TEXT },
+    [DOCUMENTS_OWNER] = { "owner", COLUMN_TEXT },
+};
+
+static const struct store_column mail_columns[MAIL_COLUMNS] = {
+    [MAIL_STATE] = { "state", COLUMN_TEXT },
+    [MAIL_DUE] = { "due", COLUMN_INT },
+    [MAIL_CREATED] = { "created", COLUMN_INT },
+};
+
 static const struct store_table_row table_rows[TABLE_COUNT] = {
     [TABLE_DEFS] = { "defs", "Definitions: events, categories, plugins, users and their like.",
                      defs_columns, DEFS_COLUMNS },
@@ -73,6 +114,13 @@ static const struct store_table_row table_rows[TABLE_COUNT] = {
                          ACTIVITY_COLUMNS },
     [TABLE_STATE] = { "state", "Named values.", NULL, STATE_COLUMNS },
     [TABLE_BLOBS] = { "blobs", "Metadata of stored files.", blobs_columns, BLOBS_COLUMNS },
+    [TABLE_ALERTS] = { "alerts", "Alert invocations.", alerts_columns, ALERTS_COLUMNS },
+    [TABLE_SNAPSHOTS] = { "snapshots", "Snapshots of servers and groups.", snapshots_columns,
+                          SNAPSHOTS_COLUMNS },
+    [TABLE_TICKETS] = { "tickets", "Tickets.", tickets_columns, TICKETS_COLUMNS },
+    [TABLE_DOCUMENTS] = { "documents", "What belongs to a definition but is not in it.",
+                          documents_columns, DOCUMENTS_COLUMNS },
+    [TABLE_MAIL] = { "mail", "Mails waiting to be sent.", mail_columns, MAIL_COLUMNS },
 };
 
 const struct store_table_row *store_table_row(enum store_table t)

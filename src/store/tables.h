@@ -27,6 +27,12 @@ enum store_table {
     TABLE_ACTIVITY,  /* what happened */
     TABLE_STATE,     /* named values: id = name */
     TABLE_BLOBS,     /* metadata of stored files: id = path */
+    TABLE_ALERTS,    /* alert invocations */
+    TABLE_SNAPSHOTS, /* snapshots of servers and groups */
+    TABLE_TICKETS,   /* tickets */
+    TABLE_DOCUMENTS, /* what belongs to a definition but is not in it: data and file list of a
+                        bucket, sealed fields of a secret; id = "bucket:ID:data" ... */
+    TABLE_MAIL,      /* mails waiting to be sent */
     TABLE_COUNT
 };
 
@@ -69,5 +75,44 @@ enum {
 enum { ACTIVITY_ACTION, ACTIVITY_EPOCH, ACTIVITY_USERNAME, ACTIVITY_KEYWORDS, ACTIVITY_COLUMNS };
 enum { STATE_COLUMNS };
 enum { BLOBS_OWNER, BLOBS_SIZE, BLOBS_CREATED, BLOBS_EXPIRES, BLOBS_COLUMNS };
+enum {
+    ALERTS_ALERT,
+    ALERTS_SERVER,
+    ALERTS_GROUPS,
+    ALERTS_ACTIVE,
+    ALERTS_STARTED,
+    ALERTS_MODIFIED,
+    ALERTS_JOBS,
+    ALERTS_TICKETS,
+    ALERTS_COLUMNS
+};
+enum {
+    SNAPSHOTS_TYPE,
+    SNAPSHOTS_SOURCE,
+    SNAPSHOTS_SERVER,
+    SNAPSHOTS_GROUPS,
+    SNAPSHOTS_DATE,
+    SNAPSHOTS_ALERTS,
+    SNAPSHOTS_JOBS,
+    SNAPSHOTS_COLUMNS
+};
+enum {
+    TICKETS_NUM,
+    TICKETS_TYPE,
+    TICKETS_STATUS,
+    TICKETS_CATEGORY,
+    TICKETS_USERNAME,
+    TICKETS_ASSIGNEES,
+    TICKETS_CC,
+    TICKETS_TAGS,
+    TICKETS_JOBS,
+    TICKETS_SERVER,
+    TICKETS_CREATED,
+    TICKETS_MODIFIED,
+    TICKETS_DUE,
+    TICKETS_COLUMNS
+};
+enum { DOCUMENTS_KIND, DOCUMENTS_OWNER, DOCUMENTS_COLUMNS };
+enum { MAIL_STATE, MAIL_DUE, MAIL_CREATED, MAIL_COLUMNS };
 
 #endif

@@ -28,6 +28,13 @@ static void test_event_kind_names(void **state)
         { DEF_USER, "user", "users", "u", "user" },
         { DEF_ROLE, "role", "roles", "r", "role" },
         { DEF_API_KEY, "api_key", "api_keys", "k", "apikey" },
+        { DEF_TAG, "tag", "tags", "t", "tag" },
+        { DEF_CHANNEL, "channel", "channels", "ch", "channel" },
+        { DEF_WEB_HOOK, "web_hook", "web_hooks", "w", "web_hook" },
+        { DEF_MONITOR, "monitor", "monitors", "m", "monitor" },
+        { DEF_ALERT, "alert", "alerts", "a", "alert" },
+        { DEF_BUCKET, "bucket", "buckets", "b", "bucket" },
+        { DEF_SECRET, "secret", "secrets", "z", "secret" },
     };
 
     (void)state;
