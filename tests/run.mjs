@@ -1,6 +1,7 @@
 // Bundles every *.test.ts (or those whose path has the argument in it) and runs them with node:test.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -16,8 +17,7 @@ if (entries.length === 0) {
     console.log('# pass 0\n# fail 0');
     process.exit(0);
 }
-const out = join(here, '../build/tests');
-rmSync(out, { recursive: true, force: true });
+const out = mkdtempSync(join(tmpdir(), 'orrery-tests-')); // runs may be side by side
 await build({
     entryPoints: entries,
     outdir: out,
@@ -35,4 +35,6 @@ const major = Number(process.versions.node.split('.')[0]);
 const options = ['--enable-source-maps', '--test', '--test-reporter=tap'];
 if (major >= 20) options.push('--test-concurrency=2');
 const env = { ...process.env, ORRERY_ROOT: join(here, '..') };
-process.exit(spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit', env }).status ?? 1);
+const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit', env });
+rmSync(out, { recursive: true, force: true });
+process.exit(status ?? 1);
