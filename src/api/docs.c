@@ -61,6 +61,32 @@ static bool is_open(const struct api_row *row)
     return row->priv == PRIV_PUBLIC || (row->flags & API_NO_CHECK);
 }
 
+/* Who may call, and what the limits of a caller do: words for programs, sentences for people. */
+static const char *rule_word(const struct api_row *row)
+{
+    if (row->priv == PRIV_PUBLIC)
+        return "public";
+    if (row->flags & API_NO_CHECK)
+        return "token";
+    return row->priv == PRIV_NONE ? "any" : privilege_key(row->priv);
+}
+
+static const struct {
+    const char *word;
+    const char *sentence;
+} limits[] = {
+    [API_LIMIT_NONE] = { "none", NULL },
+    [API_LIMIT_FILTERED] = { "filtered", "Limited callers are shown what they may see." },
+    [API_LIMIT_CATEGORY] = { "category", "Limited callers: only their categories." },
+    [API_LIMIT_GROUP] = { "group", "Limited callers: only their server groups." },
+    [API_LIMIT_EVENT] = { "event", "Limited callers: only events of their categories and groups." },
+    [API_LIMIT_JOB] = { "job", "Limited callers: only jobs of their categories and groups." },
+    [API_LIMIT_SERVER] = { "server", "Limited callers: only servers of their groups." },
+    [API_LIMIT_TICKET] = { "ticket", "Limited callers: only tickets of their categories." },
+    [API_LIMIT_ALERT] = { "alert", "Limited callers: only alerts of their groups." },
+    [API_LIMIT_UNLIMITED] = { "unlimited", "Not for limited callers." },
+};
+
 /* ---- OpenAPI ---- */
 
 /* The schema of one property, taken out of that of an object that has only this one. */
@@ -154,8 +180,10 @@ static void put_operation(struct json_writer *w, const struct api_row *row)
         json_arr(w, "security");
         json_end(w);
     }
-    if (row->priv > PRIV_PUBLIC)
-        json_put_z(w, "x-privilege", privilege_key(row->priv));
+    json_put_z(w, "x-rule", rule_word(row));
+    json_put_z(w, "x-limit", limits[row->limit].word);
+    if (row->example)
+        json_put_raw(w, "x-example", str_z(row->example));
     if (api_row_reads(row))
         put_query_params(w, row->in);
     else
@@ -265,6 +293,8 @@ static void markdown_row(const struct api_row *row, struct buf *out)
     else if (row->priv != PRIV_NONE)
         (void)buf_printf(out, ", privilege `%s`", privilege_key(row->priv));
     (void)buf_add_z(out, row->flags & API_BODY_ONLY ? "; the query is ignored.\n\n" : ".\n\n");
+    if (limits[row->limit].sentence)
+        (void)buf_printf(out, "%s\n\n", limits[row->limit].sentence);
     if (row->in) {
         (void)schema_markdown(row->in, out);
         (void)buf_add_z(out, "\n");

@@ -263,7 +263,7 @@ static void test_openapi_names_every_call(void **state)
     assert_non_null(json_get(json_get(paths, "/api/app/get_event/v1"), "get"));
     assert_non_null(json_get(json_get(paths, "/api/app/run_event/v1"), "post"));
     assert_true(str_eq_z(
-        json_str(json_get(json_get(paths, "/api/app/run_event/v1"), "post"), "x-privilege"),
+        json_str(json_get(json_get(paths, "/api/app/run_event/v1"), "post"), "x-rule"),
         "run_jobs"));
     assert_true(
         str_eq_z(json_val_str(json_at(root, "components.schemas.event.required.0")), "title"));
