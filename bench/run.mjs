@@ -13,6 +13,7 @@ const bench = join(bin, 'bench');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4);
 const JOBS = Number(process.env.BENCH_JOBS ?? 3000);
+const MANY = Number(process.env.BENCH_EVENTS ?? 100000);
 const EVENTS = 256; // that the writers change in turn
 const only = process.argv[2] ?? '';
 const dir = mkdtempSync(join(tmpdir(), 'orrery-bench-'));
@@ -104,6 +105,47 @@ async function web() {
     }
 }
 
+/** Changes of definitions beside a bare loop of group commits, with few and with many events. */
+async function objects() {
+    agent.destroy();
+    const bytes = JSON.stringify((await api('get_event', { id: 'bench' })).event).length;
+    const bare = () => Number(spawnSync(join(bench, 'bench_commits'), [mkdtempSync(join(dir, 'commits-')), String(bytes), '64', String(SECONDS)], { encoding: 'utf8' }).stdout);
+    const headers = 'local headers = {["Content-Type"] = "application/json", ["X-API-Key"] = os.getenv("ORRERY_API_KEY")}';
+    const update = join(dir, 'update.lua'), create = join(dir, 'create.lua'), get = join(dir, 'list.lua');
+    writeFileSync(update, [headers, 'local n = 0', 'request = function()', '  n = n + 1',
+        `  return wrk.format("POST", nil, headers, '{"id":"many' .. (n % ${EVENTS}) .. '","notes":"changed ' .. n .. '"}')`, 'end', ''].join('\n'));
+    const body = JSON.stringify({ title: 'New', enabled: true, category: 'general', plugin: 'shellplug', targets: ['main'], algo: 'random', triggers: [{ type: 'manual', enabled: true }], params: { script: '#!/bin/sh\necho hi\n' } });
+    writeFileSync(create, [headers, `local body = [==[${body}]==]`, 'request = function() return wrk.format("POST", nil, headers, body) end', ''].join('\n'));
+    writeFileSync(get, 'wrk.headers["X-API-Key"] = os.getenv("ORRERY_API_KEY")\n');
+    let made = EVENTS;
+    for (const events of [EVENTS, MANY]) {
+        for (; made < events; made += 500) {
+            agent.destroy();
+            await Promise.all(Array.from({ length: 500 }, (_, i) => api('create_event', { id: `more${made + i}`, ...JSON.parse(body) })));
+        }
+        for (const [name, path, script] of [['update_event', '/api/app/update_event/v1', update], ['create_event', '/api/app/create_event/v1', create]]) {
+            const ours = [], base = [], p99 = [];
+            for (let i = 0; i < ROUNDS; i++) {
+                const o = wrk(port, path, script);
+                ours.push(o.rate);
+                p99.push(o.p99);
+                base.push(bare());
+            }
+            say(`${name}, durable, 64 clients, ${made.toLocaleString('en')} events / bare SQLite group commits`, median(ours), median(base), '/s', `p99 ${median(p99).toFixed(1)} ms`);
+        }
+        const list = await (await fetch(`http://127.0.0.1:${port}/api/app/get_events/v1?limit=50`, { headers: { 'X-API-Key': key } })).text();
+        const file = join(dir, `list${events}.json`);
+        writeFileSync(file, list);
+        const server = Number(await firstLine(start(join(bench, 'bench_bare'), [file])));
+        const ours = [], base = [];
+        for (let i = 0; i < ROUNDS; i++) {
+            ours.push(wrk(port, '/api/app/get_events/v1?limit=50', get).rate);
+            base.push(wrk(server, '/', get).rate);
+        }
+        say(`list (get_events, 50 a page, ${(list.length / 1000).toFixed(0)} KB) / bare libuv+llhttp`, median(ours), median(base), '/s');
+    }
+}
+
 async function jobs() {
     agent.destroy(); // while wrk ran nobody noticed that idle connections were closed
     const ours = [], base = [];
@@ -192,6 +234,7 @@ async function main() {
     if (!only || only === 'idle') await idle(conductor, satellite);
     if (!only || only === 'web') await web();
     if (!only || only === 'jobs') await jobs();
+    if (!only || only === 'objects') await objects();
     if (!only || only === 'sockets') await sockets(conductor, home);
     const cpu = /model name\s*: (.*)/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
     const table = ['| what | Orrery | baseline | ratio | note |', '|---|--:|--:|--:|---|', ...rows.map((r) => `| ${r.join(' | ')} |`)];
