@@ -181,6 +181,8 @@ struct api_family {
 };
 extern const struct api_family api_families[];
 const struct api_family *api_family_find(struct str name);
+/* Has it any row? */
+bool api_family_used(const struct api_family *f);
 bool api_row_reads(const struct api_row *row);
 
 /* rows.c */

@@ -61,6 +61,18 @@ static bool is_open(const struct api_row *row)
     return row->priv == PRIV_PUBLIC || (row->flags & API_NO_CHECK);
 }
 
+bool api_family_used(const struct api_family *f)
+{
+    size_t n;
+    const struct api_row *const *rows = api_rows(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(rows[i]->family, f->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Who may call, and what the limits of a caller do: words for programs, sentences for people. */
 static const char *rule_word(const struct api_row *row)
 {
@@ -255,6 +267,8 @@ Status api_openapi(struct buf *out)
     json_put_raw(&w, "security", STR("[{\"key\":[]},{\"session\":[]}]"));
     json_arr(&w, "tags");
     for (const struct api_family *f = api_families; f->name; f++) {
+        if (!api_family_used(f))
+            continue;
         json_obj(&w, NULL);
         json_put_z(&w, "name", f->name);
         json_put_z(&w, "description", f->doc);
@@ -386,6 +400,8 @@ Status api_write_docs(const char *dir, struct err *err)
         AUTO_BUF struct buf text = { 0 };
         char name[128];
 
+        if (!api_family_used(f))
+            continue;
         buf_init(&text, DOCS_MAX);
         (void)snprintf(name, sizeof name, "%s.md", f->name);
         st = api_markdown(f->name, &text);

@@ -242,6 +242,8 @@ static void index_page(struct api_call *c)
     buf_init(&out, PAGE_MAX);
     page_begin(&out, "API");
     for (const struct api_family *f = api_families; f->name; f++) {
+        if (!api_family_used(f))
+            continue;
         (void)buf_printf(&out, "<h2><a href=\"/api/docs/%s\">%s</a></h2>\n<p>", f->name, f->title);
         put_text(&out, f->doc);
         (void)buf_add_z(&out, "</p>\n<ul>\n");

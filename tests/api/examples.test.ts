@@ -2,7 +2,7 @@
 // so that what the examples name is there; what else they name is made here.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Conductor, Json, Satellite } from '../support/orrery';
+import { Conductor, Satellite } from '../support/orrery';
 import { ask, login, Route, routes } from '../support/rights';
 
 let c: Conductor;

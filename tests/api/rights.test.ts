@@ -106,15 +106,16 @@ test('expired and inactive keys, inactive users', async () => {
     const expired = await makeKey(c, { privileges: { admin: true }, expires: 1000000000 });
     const inactive = await makeKey(c, { privileges: { admin: true } });
     await c.api('update_api_key', { id: inactive.id, active: 0 });
-    await c.api('create_user', { username: 'gone', password: 'a long password', full_name: 'Gone', email: 'gone@localhost', active: 1, privileges: { admin: true }, roles: [] });
-    const gone = await login(c, 'gone', 'a long password');
-    await c.api('update_user', { username: 'gone', active: 0 });
+    const users = all.some((r) => r.name === 'create_user');
+    if (users) await c.api('create_user', { username: 'gone', password: 'a long password', full_name: 'Gone', email: 'gone@localhost', active: 1, privileges: { admin: true }, roles: [] });
+    const gone = users ? await login(c, 'gone', 'a long password') : undefined;
+    if (users) await c.api('update_user', { username: 'gone', active: 0 });
     for (const r of guarded()) {
         if (!r.user) {
             refused(r, 'an expired key', await ask(c, r, { 'X-API-Key': expired.plain }), 'api', 'session');
             refused(r, 'an inactive key', await ask(c, r, { 'X-API-Key': inactive.plain }), 'api', 'session');
         }
-        refused(r, 'an inactive user', await ask(c, r, gone.headers), 'session', 'user');
+        if (gone) refused(r, 'an inactive user', await ask(c, r, gone.headers), 'session', 'user');
     }
 });
 
@@ -132,7 +133,7 @@ const hidden: Record<string, (r: Route) => Json> = {
 test('limits: what is not theirs is neither shown nor changed', async () => {
     const privileges = Object.fromEntries([...new Set(guarded().map((r) => r.rule))].filter((p) => p !== 'any' && p !== 'admin').map((p) => [p, true]));
     const limited = await makeKey(c, { privileges, categories: ['cat_b'], groups: ['grp_b'] });
-    const lists = ['get_categories', 'get_groups', 'get_events', 'get_monitors', 'get_alerts'];
+    const lists = ['get_categories', 'get_groups', 'get_events', 'get_monitors', 'get_alerts'].filter((l) => all.some((r) => r.name === l));
     const before = await Promise.all(lists.map((l) => c.api(l)));
     for (const r of guarded().filter((x) => !x.user && x.rule !== 'admin')) {
         if (hidden[r.limit]) {

@@ -262,9 +262,9 @@ static void test_openapi_names_every_call(void **state)
     }
     assert_non_null(json_get(json_get(paths, "/api/app/get_event/v1"), "get"));
     assert_non_null(json_get(json_get(paths, "/api/app/run_event/v1"), "post"));
-    assert_true(str_eq_z(
-        json_str(json_get(json_get(paths, "/api/app/run_event/v1"), "post"), "x-rule"),
-        "run_jobs"));
+    assert_true(
+        str_eq_z(json_str(json_get(json_get(paths, "/api/app/run_event/v1"), "post"), "x-rule"),
+                 "run_jobs"));
     assert_true(
         str_eq_z(json_val_str(json_at(root, "components.schemas.event.required.0")), "title"));
     assert_non_null(json_at(root, "components.schemas.api_key.properties.title"));
@@ -286,6 +286,10 @@ static void test_docs_are_written(void **state)
     for (const struct api_family *f = api_families; f->name; f++) {
         (void)snprintf(path, sizeof path, "%s/%s.md", dir, f->name);
         buf_clear(&text);
+        if (!api_family_used(f)) {
+            assert_int_equal(file_read(path, &text, NULL), STATUS_MISSING);
+            continue;
+        }
         assert_int_equal(file_read(path, &text, NULL), STATUS_OK);
         assert_true(str_starts(buf_str(&text), STR("# ")));
         assert_true(str_find(buf_str(&text), STR("\n## ")) < text.n);
