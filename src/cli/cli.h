@@ -69,6 +69,7 @@ int job_exit_code(yyjson_val *job);
 int cmd_abort(struct cli *c);
 int cmd_api(struct cli *c);
 int cmd_completion(struct cli *c);
+int cmd_eval(struct cli *c); /* eval.c */
 int cmd_events(struct cli *c);
 int cmd_job(struct cli *c);
 int cmd_jobs(struct cli *c);

@@ -10,6 +10,8 @@ static const struct cli_row rows[] = {
       cmd_api },
     { "completion", "bash", "Print a completion script: source <(orrery completion bash).", false,
       cmd_completion },
+    { "eval", "EXPR | --template TEXT | --batch  [--with FILE] [--json]",
+      "Try an expression or a template on JSON, without a server.", false, cmd_eval },
     { "events", "[--json]", "List events.", true, cmd_events },
     { "job", "ID [--json]", "Show one job.", true, cmd_job },
     { "jobs", "[--event EVENT] [--limit N] [--json]",

@@ -98,6 +98,10 @@ struct expr_value expr_list_at(const struct expr_value *v, size_t i);
 /* Appends JSON text as stringify() does. INVALID for the scope when it contains itself. */
 Status expr_put_json(const struct expr_value *v, const struct expr_scope *scope, struct buf *out,
                      struct err *err) MUST_USE;
+/* The same, but nothing is lost: what JSON cannot say is {"$":"undefined"}, {"$":"NaN"},
+ * {"$":"Infinity"}, {"$":"-Infinity"}, {"$":"-0"}. */
+Status expr_put_exact(const struct expr_value *v, const struct expr_scope *scope, struct buf *out,
+                      struct err *err) MUST_USE;
 /* A number as JavaScript prints it. */
 #define EXPR_NUMBER_TEXT 48
 void expr_number_text(double v, char out[EXPR_NUMBER_TEXT]);

@@ -512,6 +512,7 @@ bool expr_same(const struct expr_value *a, const struct expr_value *b)
 struct printer {
     const struct expr_scope *scope;
     struct buf *out;
+    bool exact; /* what JSON cannot say is {"$": ...} */
     bool circular;
 };
 
@@ -539,7 +540,7 @@ static void put_text(struct buf *out, struct str s)
 
 static void put_member(struct printer *p, bool *first, struct str key, const struct expr_value *v)
 {
-    if (v->kind == EXPR_MISSING)
+    if (v->kind == EXPR_MISSING && !p->exact)
         return;
     if (!*first)
         (void)buf_add_char(p->out, ',');
@@ -625,10 +626,7 @@ static void put_container(struct printer *p, const struct expr_value *v)
         for (size_t i = 0; i < v->list->n && !p->out->failed; i++) {
             if (i)
                 (void)buf_add_char(p->out, ',');
-            if (v->list->v[i].kind == EXPR_MISSING)
-                (void)buf_add_z(p->out, "null");
-            else
-                put(p, &v->list->v[i]);
+            put(p, &v->list->v[i]);
         }
     } else if (v->kind == EXPR_JSON) {
         put_json_object(p, v->j);
@@ -647,6 +645,8 @@ static void put(struct printer *p, const struct expr_value *v)
 
     switch (v->kind) {
     case EXPR_MISSING:
+        (void)buf_add_z(p->out, p->exact ? "{\"$\":\"undefined\"}" : "null");
+        return;
     case EXPR_NULL:
         (void)buf_add_z(p->out, "null");
         return;
@@ -655,7 +655,10 @@ static void put(struct printer *p, const struct expr_value *v)
         return;
     case EXPR_NUMBER:
         expr_number_text(v->n, number);
-        (void)buf_add_z(p->out, isfinite(v->n) ? number : "null");
+        if (p->exact && (!isfinite(v->n) || (v->n == 0 && signbit(v->n))))
+            (void)buf_printf(p->out, "{\"$\":\"%s%s\"}", v->n == 0 ? "-" : "", number);
+        else
+            (void)buf_add_z(p->out, isfinite(v->n) ? number : "null");
         return;
     case EXPR_TEXT:
         put_text(p->out, v->s);
@@ -669,16 +672,29 @@ static void put(struct printer *p, const struct expr_value *v)
     }
 }
 
+static Status print(struct printer *p, const struct expr_value *v, struct err *err)
+{
+    put(p, v);
+    if (p->circular)
+        return err_set(err, STATUS_INVALID, NULL, "The value contains itself");
+    if (p->out->failed)
+        return err_set(err, STATUS_TOO_BIG, NULL, "The text would be longer than %u bytes",
+                       (unsigned)EXPR_TEXT_MAX);
+    return STATUS_OK;
+}
+
 Status expr_put_json(const struct expr_value *v, const struct expr_scope *scope, struct buf *out,
                      struct err *err)
 {
     struct printer p = { .scope = scope, .out = out };
 
-    put(&p, v);
-    if (p.circular)
-        return err_set(err, STATUS_INVALID, NULL, "The value contains itself");
-    if (out->failed)
-        return err_set(err, STATUS_TOO_BIG, NULL, "The text would be longer than %u bytes",
-                       (unsigned)EXPR_TEXT_MAX);
-    return STATUS_OK;
+    return print(&p, v, err);
+}
+
+Status expr_put_exact(const struct expr_value *v, const struct expr_scope *scope, struct buf *out,
+                      struct err *err)
+{
+    struct printer p = { .scope = scope, .out = out, .exact = true };
+
+    return print(&p, v, err);
 }
