@@ -200,6 +200,22 @@ static void put_without(struct json_writer *w, yyjson_val *record, const struct 
     json_end(w);
 }
 
+/* Output of this job, or an upload for a run (files/USER/RANDOM/NAME). `input.files` came from the
+ * caller of run_event and may name files of others: of a bucket, a ticket, another job. */
+static bool is_own_file(struct str path, struct str job)
+{
+    struct str parts[5];
+    struct str rest = path;
+    size_t n = 0;
+
+    while (n < COUNT_OF(parts) && str_split(&rest, '/', &parts[n]))
+        n++;
+    if (n == COUNT_OF(parts))
+        return !rest.p && str_eq_z(parts[0], "files") && str_eq_z(parts[1], "jobs") &&
+               str_eq(parts[2], job);
+    return n == 4 && str_eq_z(parts[0], "files") && !str_eq_z(parts[1], "jobs") && parts[2].n == 43;
+}
+
 static void record_for_file(void *arg, const struct store_result *res)
 {
     struct api_call *c = arg;
@@ -223,8 +239,8 @@ static void record_for_file(void *arg, const struct store_result *res)
         api_error(c, "job", "The job has no such file.");
         return;
     }
-    if (json_get(s.file, "bucket") || json_get(s.file, "ticket")) {
-        api_error(c, "job", "The file belongs to a bucket or ticket.");
+    if (json_get(s.file, "bucket") || json_get(s.file, "ticket") || !is_own_file(s.path, id)) {
+        api_error(c, "job", "The file is not the job's own.");
         return;
     }
     buf_init(&text, STORE_ROW_MAX);
