@@ -15,6 +15,7 @@ const SECONDS = Number(process.env.BENCH_SECONDS ?? 4);
 const JOBS = Number(process.env.BENCH_JOBS ?? 3000);
 const MANY = Number(process.env.BENCH_EVENTS ?? 100000);
 const EVENTS = 256; // that the writers change in turn
+const EVENT = { title: 'Bench', enabled: true, category: 'general', plugin: 'shellplug', targets: ['main'], algo: 'random', triggers: [{ type: 'manual', enabled: true }], params: { script: '#!/bin/sh\necho hi\n' } };
 const only = process.argv[2] ?? '';
 const dir = mkdtempSync(join(tmpdir(), 'orrery-bench-'));
 const children = [];
@@ -75,30 +76,33 @@ function wrk(p, path, script, clients = 64) {
     return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(out.stdout)[1]), p99: Number(value) * unit[u] };
 }
 
+/** Scripts of wrk: requests with the key, given as a Lua expression of the request's number n. */
+function script(name, body) {
+    const file = join(dir, `${name}.lua`);
+    const lines = body
+        ? ['local headers = {["Content-Type"] = "application/json", ["X-API-Key"] = os.getenv("ORRERY_API_KEY")}', 'local n = 0', 'request = function()',
+           '  n = n + 1', `  return wrk.format("POST", nil, headers, ${body})`, 'end']
+        : ['wrk.headers["X-API-Key"] = os.getenv("ORRERY_API_KEY")'];
+    writeFileSync(file, lines.join('\n') + '\n');
+    return file;
+}
+const getScript = () => script('get');
+const updateScript = () => script('update', `'{"id":"many' .. (n % ${EVENTS}) .. '","notes":"changed ' .. n .. '"}'`);
+
 async function web() {
     const event = await api('get_event', { id: 'bench' });
-    const file = join(dir, 'reply.json');
-    writeFileSync(file, JSON.stringify(event));
-    const bare = Number(await firstLine(start(join(bench, 'bench_bare'), [file])));
-    const node = Number(await firstLine(start(process.execPath, [join(here, 'bare.mjs'), file])));
-    const get = join(dir, 'get.lua');
-    const post = join(dir, 'post.lua');
-    writeFileSync(get, 'wrk.headers["X-API-Key"] = os.getenv("ORRERY_API_KEY")\n');
-    writeFileSync(post, [
-        'local headers = {["Content-Type"] = "application/json", ["X-API-Key"] = os.getenv("ORRERY_API_KEY")}',
-        'local n = 0',
-        'request = function()',
-        '  n = n + 1',
-        `  return wrk.format("POST", nil, headers, '{"id":"many' .. (n % ${EVENTS}) .. '","notes":"changed ' .. n .. '"}')`,
-        'end', ''].join('\n'));
-    for (const [name, path, script] of [['read (get_event, 64 clients)', '/api/app/get_event/v1?id=bench', get], ['write (update_event, durable, 64 clients)', '/api/app/update_event/v1', post]]) {
+    const reply = join(dir, 'reply.json');
+    writeFileSync(reply, JSON.stringify(event));
+    const bare = Number(await firstLine(start(join(bench, 'bench_bare'), [reply])));
+    const node = Number(await firstLine(start(process.execPath, [join(here, 'bare.mjs'), reply])));
+    for (const [name, path, file] of [['read (get_event, 64 clients)', '/api/app/get_event/v1?id=bench', getScript()], ['write (update_event, durable, 64 clients)', '/api/app/update_event/v1', updateScript()]]) {
         const ours = [], c = [], js = [], p99 = [];
         for (let i = 0; i < ROUNDS; i++) {
-            const o = wrk(port, path, script);
+            const o = wrk(port, path, file);
             ours.push(o.rate);
             p99.push(o.p99);
-            c.push(wrk(bare, path, script).rate);
-            js.push(wrk(node, path, script).rate);
+            c.push(wrk(bare, path, file).rate);
+            js.push(wrk(node, path, file).rate);
         }
         say(`${name} / bare libuv+llhttp`, median(ours), median(c), '/s', `p99 ${median(p99).toFixed(1)} ms`);
         say(`${name} / bare Node`, median(ours), median(js), '/s');
@@ -110,23 +114,17 @@ async function objects() {
     agent.destroy();
     const bytes = JSON.stringify((await api('get_event', { id: 'bench' })).event).length;
     const bare = () => Number(spawnSync(join(bench, 'bench_commits'), [mkdtempSync(join(dir, 'commits-')), String(bytes), '64', String(SECONDS)], { encoding: 'utf8' }).stdout);
-    const headers = 'local headers = {["Content-Type"] = "application/json", ["X-API-Key"] = os.getenv("ORRERY_API_KEY")}';
-    const update = join(dir, 'update.lua'), create = join(dir, 'create.lua'), get = join(dir, 'list.lua');
-    writeFileSync(update, [headers, 'local n = 0', 'request = function()', '  n = n + 1',
-        `  return wrk.format("POST", nil, headers, '{"id":"many' .. (n % ${EVENTS}) .. '","notes":"changed ' .. n .. '"}')`, 'end', ''].join('\n'));
-    const body = JSON.stringify({ title: 'New', enabled: true, category: 'general', plugin: 'shellplug', targets: ['main'], algo: 'random', triggers: [{ type: 'manual', enabled: true }], params: { script: '#!/bin/sh\necho hi\n' } });
-    writeFileSync(create, [headers, `local body = [==[${body}]==]`, 'request = function() return wrk.format("POST", nil, headers, body) end', ''].join('\n'));
-    writeFileSync(get, 'wrk.headers["X-API-Key"] = os.getenv("ORRERY_API_KEY")\n');
+    const create = script('create', `[==[${JSON.stringify(EVENT)}]==]`);
     let made = EVENTS;
     for (const events of [EVENTS, MANY]) {
         for (; made < events; made += 500) {
             agent.destroy();
-            await Promise.all(Array.from({ length: 500 }, (_, i) => api('create_event', { id: `more${made + i}`, ...JSON.parse(body) })));
+            await Promise.all(Array.from({ length: 500 }, (_, i) => api('create_event', { id: `more${made + i}`, ...EVENT })));
         }
-        for (const [name, path, script] of [['update_event', '/api/app/update_event/v1', update], ['create_event', '/api/app/create_event/v1', create]]) {
+        for (const [name, path, file] of [['update_event', '/api/app/update_event/v1', updateScript()], ['create_event', '/api/app/create_event/v1', create]]) {
             const ours = [], base = [], p99 = [];
             for (let i = 0; i < ROUNDS; i++) {
-                const o = wrk(port, path, script);
+                const o = wrk(port, path, file);
                 ours.push(o.rate);
                 p99.push(o.p99);
                 base.push(bare());
@@ -139,8 +137,8 @@ async function objects() {
         const server = Number(await firstLine(start(join(bench, 'bench_bare'), [file])));
         const ours = [], base = [];
         for (let i = 0; i < ROUNDS; i++) {
-            ours.push(wrk(port, '/api/app/get_events/v1?limit=50', get).rate);
-            base.push(wrk(server, '/', get).rate);
+            ours.push(wrk(port, '/api/app/get_events/v1?limit=50', getScript()).rate);
+            base.push(wrk(server, '/', getScript()).rate);
         }
         say(`list (get_events, 50 a page, ${(list.length / 1000).toFixed(0)} KB) / bare libuv+llhttp`, median(ours), median(base), '/s');
     }
@@ -227,10 +225,9 @@ async function main() {
     key = admin('create-api-key', '--title', 'bench', '--privileges', 'admin');
     const satellite = start(join(bin, 'orrery-sat'), ['--home', join(dir, 'sat'), '--conductor', `http://127.0.0.1:${port}`, '--token', admin('satellite-token')]);
     while ((await api('get_active_servers')).rows.length < 1) await sleep(20);
-    const event = { title: 'Bench', enabled: true, category: 'general', plugin: 'shellplug', targets: ['main'], algo: 'random', triggers: [{ type: 'manual', enabled: true }], params: { script: '#!/bin/sh\necho hi\n' } };
-    await api('create_event', { id: 'bench', ...event });
-    await api('create_event', { id: 'trivial', ...event });
-    for (let i = 0; i < EVENTS; i++) await api('create_event', { id: `many${i}`, ...event });
+    await api('create_event', { id: 'bench', ...EVENT });
+    await api('create_event', { id: 'trivial', ...EVENT });
+    for (let i = 0; i < EVENTS; i++) await api('create_event', { id: `many${i}`, ...EVENT });
     if (!only || only === 'idle') await idle(conductor, satellite);
     if (!only || only === 'web') await web();
     if (!only || only === 'jobs') await jobs();
