@@ -4,6 +4,8 @@
  * one; no locale, no time zone, no gmtime. Days are counted in the proleptic Gregorian calendar. */
 #include "base/clock.h"
 
+#include "base/date.h"
+
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -38,44 +40,23 @@ Usec clock_mono(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-/* Days since 1970-01-01; years are counted from March, so that the leap day is a year's last. */
-static int64_t days_from_date(int year, int month, int day)
-{
-    const int64_t y = month <= 2 ? year - 1 : year;
-    const int64_t era = (y >= 0 ? y : y - 399) / 400;
-    const int64_t of_era = y - era * 400;
-    const int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static void date_from_days(int64_t days, struct civil *c)
-{
-    const int64_t shifted = days + 719468;
-    const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-    const int64_t of_era = shifted - era * 146097;
-    const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    const int64_t month = (5 * of_year + 2) / 153;
-
-    c->day = (int)(of_year - (153 * month + 2) / 5 + 1);
-    c->month = (int)(month < 10 ? month + 3 : month - 9);
-    c->year = (int)(year + era * 400 + (c->month <= 2));
-    c->weekday = (int)(((days + 4) % 7 + 7) % 7);
-}
-
 static struct civil civil_from_usec(Usec t)
 {
     struct civil c = { 0 };
-    int64_t days, left;
+    unsigned month, day;
+    int64_t year, days, left;
 
     if (t < TIME_FIRST)
         t = TIME_FIRST;
     if (t > TIME_LAST)
         t = TIME_LAST;
-    days = t / USEC_DAY - (t % USEC_DAY < 0);
+    days = div_floor(t, USEC_DAY);
     left = t - days * USEC_DAY;
-    date_from_days(days, &c);
+    date_from_days(days, &year, &month, &day);
+    c.year = (int)year;
+    c.month = (int)month;
+    c.day = (int)day;
+    c.weekday = (int)date_weekday(days);
     c.hour = (int)(left / USEC_HOUR);
     c.minute = (int)(left / USEC_MINUTE % 60);
     c.second = (int)(left / USEC_SEC % 60);
@@ -172,8 +153,8 @@ int usec_parse_http(const char *z, Usec *ret)
     }
     if (c.month == 0)
         return false;
-    t = days_from_date(c.year, c.month, c.day) * USEC_DAY + c.hour * USEC_HOUR +
-        c.minute * USEC_MINUTE + c.second * USEC_SEC;
+    t = date_to_days(c.year, (unsigned)(c.month), (unsigned)(c.day)) * USEC_DAY +
+        c.hour * USEC_HOUR + c.minute * USEC_MINUTE + c.second * USEC_SEC;
     /* printing it again settles ranges, separators and the day of the week in one go */
     usec_format_http(t, again);
     if (strcmp(z, again) != 0)

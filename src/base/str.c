@@ -168,6 +168,15 @@ static bool is_tail(unsigned char c)
     return (c & 0xC0) == 0x80;
 }
 
+int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 size_t str_utf8_at(struct str s, size_t i)
 {
     const unsigned char *p = (const unsigned char *)s.p + i;

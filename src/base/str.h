@@ -62,6 +62,7 @@ bool str_to_i64(struct str s, int64_t *ret);
 bool str_to_u64(struct str s, uint64_t *ret);
 bool str_to_double(struct str s, double *ret);
 
+int str_hex_digit(char c); /* 0-15; -1 when it is none */
 /* Length (1-4) of the well-formed UTF-8 character at byte i; 0 when there is none. */
 size_t str_utf8_at(struct str s, size_t i);
 bool str_is_utf8(struct str s);

@@ -38,15 +38,14 @@ static Status expand_text(struct str text, const struct expr_scope *scope, bool 
 {
     const struct template_form form = { .missing = STR("") };
     AUTO_BUF struct buf plain = { 0 };
-    struct json_writer w;
+    struct json_writer w = json_writer_init(out);
 
+    if (!exact)
+        return template_expand(text, &form, scope, out, err);
     buf_init(&plain, TEMPLATE_TEXT_MAX);
     Status st = template_expand(text, &form, scope, &plain, err);
     if (st)
         return st;
-    if (!exact)
-        return buf_add_str(out, buf_str(&plain));
-    w = json_writer_init(out);
     json_put_str(&w, NULL, buf_str(&plain));
     return STATUS_OK;
 }

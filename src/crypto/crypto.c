@@ -124,25 +124,16 @@ void crypto_hex(const uint8_t *p, size_t n, char *out)
     *out = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool crypto_unhex(struct str hex, uint8_t *out, size_t n)
 {
     if (hex.n != 2 * n)
         return false;
     for (size_t i = 0; i < hex.n; i++) {
-        if (hex_value(hex.p[i]) < 0)
+        if (str_hex_digit(hex.p[i]) < 0)
             return false;
     }
     for (size_t i = 0; i < n; i++)
-        out[i] = (uint8_t)(hex_value(hex.p[2 * i]) << 4 | hex_value(hex.p[2 * i + 1]));
+        out[i] = (uint8_t)(str_hex_digit(hex.p[2 * i]) << 4 | str_hex_digit(hex.p[2 * i + 1]));
     return true;
 }
 

@@ -150,7 +150,7 @@ static Status created_text(struct change *c, yyjson_val *given, const struct act
         json_put_str(&w, "id", id_str(&c->entry->def.id));
     schema_put(def_kind_row(c->kind)->props, given, SCHEMA_CREATE, skip, &w);
     def_put_forced(c->kind, NULL, given, &w);
-    if (c->kind == DEF_CATEGORY || c->kind == DEF_GROUP || c->kind == DEF_MONITOR)
+    if (def_is_sorted(c->kind))
         json_put_i64(&w, "sort_order", next_sort_order(c->d, c->kind));
     if (c->kind != DEF_USER)
         json_put_str(&w, "username", by->creator.p ? by->creator : by->username);

@@ -43,6 +43,11 @@ bool def_word_among(struct str word, const char *const *words)
     return false;
 }
 
+bool def_is_sorted(enum def_kind k)
+{
+    return schema_find(def_kind_row(k)->props, STR("sort_order")) != NULL;
+}
+
 /* ---- what a caller cannot set ---- */
 
 bool def_is_workflow(yyjson_val *event)
@@ -89,6 +94,8 @@ void def_skip_keys(enum def_kind k, yyjson_val *stored, yyjson_val *given,
     skip_add_all(&l, skip_all);
     if (k != DEF_USER || stored)
         skip_add(&l, "username");
+    if (!stored && def_is_sorted(k))
+        skip_add(&l, "sort_order");
     switch (k) {
     case DEF_EVENT:
         skip_add_all(&l, skip_event);
@@ -108,9 +115,6 @@ void def_skip_keys(enum def_kind k, yyjson_val *stored, yyjson_val *given,
     case DEF_CATEGORY:
     case DEF_GROUP:
     case DEF_MONITOR:
-        if (!stored)
-            skip_add(&l, "sort_order");
-        break;
     case DEF_USER:
     case DEF_ROLE:
     case DEF_TAG:

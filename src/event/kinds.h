@@ -38,6 +38,8 @@ void def_skip_keys(enum def_kind k, yyjson_val *stored, yyjson_val *given,
 /* Members that a kind forces (a workflow's plugin and targets), written into the open object. */
 void def_put_forced(enum def_kind k, yyjson_val *stored, yyjson_val *given, struct json_writer *w);
 
+/* Have objects of the kind a place in their list (sort_order)? */
+bool def_is_sorted(enum def_kind k);
 /* Is it an event of type "workflow"? */
 bool def_is_workflow(yyjson_val *event);
 

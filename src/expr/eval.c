@@ -8,7 +8,7 @@ static Status eval(struct evaluation *ev, const struct node *n, struct expr_valu
 
 static const struct expr_value missing = { .kind = EXPR_MISSING };
 
-static Status fails(struct evaluation *ev, const struct node *n, const char *sentence)
+Status expr_fails(struct evaluation *ev, const struct node *n, const char *sentence)
 {
     return err_set(ev->err, STATUS_INVALID, NULL, "%s (column %u)", sentence, n->at + 1);
 }
@@ -23,20 +23,26 @@ Status expr_full(struct evaluation *ev, const char *what)
     return err_set(ev->err, STATUS_TOO_BIG, NULL, "%s would be too large", what);
 }
 
-static Status text_of(struct evaluation *ev, const struct expr_value *v, struct str *ret)
+Status expr_text_of(struct evaluation *ev, struct expr_value v, struct str *ret)
 {
-    Status st = expr_to_text(v, ev->arena, ret);
+    Status st = expr_to_text(&v, ev->arena, ret);
 
     if (st == STATUS_TOO_BIG)
         return expr_full(ev, "A text");
     return st ? no_memory(ev) : STATUS_OK;
 }
 
-static Status number_of(struct evaluation *ev, const struct expr_value *v, double *ret)
+Status expr_number_of(struct evaluation *ev, struct expr_value v, double *ret)
 {
-    Status st = expr_to_number(v, ev->arena, ret);
+    return expr_to_number(&v, ev->arena, ret) ? no_memory(ev) : STATUS_OK;
+}
 
-    return st ? no_memory(ev) : STATUS_OK;
+static Status numbers_of(struct evaluation *ev, struct expr_value a, struct expr_value b, double *x,
+                         double *y)
+{
+    Status st = expr_number_of(ev, a, x);
+
+    return st ? st : expr_number_of(ev, b, y);
 }
 
 static bool is_container(const struct expr_value *v)
@@ -53,10 +59,17 @@ static Status to_primitive(struct evaluation *ev, struct expr_value *v)
 
     if (!is_container(v))
         return STATUS_OK;
-    Status st = text_of(ev, v, &text);
+    Status st = expr_text_of(ev, *v, &text);
     if (!st)
         *v = expr_text(text);
     return st;
+}
+
+static Status to_primitives(struct evaluation *ev, struct expr_value *a, struct expr_value *b)
+{
+    Status st = to_primitive(ev, a);
+
+    return st ? st : to_primitive(ev, b);
 }
 
 static Status concat(struct evaluation *ev, const struct expr_value *a, const struct expr_value *b,
@@ -64,10 +77,10 @@ static Status concat(struct evaluation *ev, const struct expr_value *a, const st
 {
     struct str x, y;
     char *out;
-    Status st = text_of(ev, a, &x);
+    Status st = expr_text_of(ev, *a, &x);
 
     if (!st)
-        st = text_of(ev, b, &y);
+        st = expr_text_of(ev, *b, &y);
     if (st)
         return st;
     if (x.n + y.n > EXPR_TEXT_MAX)
@@ -87,17 +100,13 @@ static Status add(struct evaluation *ev, struct expr_value a, struct expr_value 
                   struct expr_value *ret)
 {
     double x, y;
-    Status st = to_primitive(ev, &a);
+    Status st = to_primitives(ev, &a, &b);
 
-    if (!st)
-        st = to_primitive(ev, &b);
     if (st)
         return st;
     if (a.kind == EXPR_TEXT || b.kind == EXPR_TEXT)
         return concat(ev, &a, &b, ret);
-    st = number_of(ev, &a, &x);
-    if (!st)
-        st = number_of(ev, &b, &y);
+    st = numbers_of(ev, a, b, &x, &y);
     if (!st)
         *ret = expr_number(x + y);
     return st;
@@ -159,18 +168,14 @@ static Status loose_equal(struct evaluation *ev, struct expr_value a, struct exp
         *ret = expr_same(&a, &b);
         return STATUS_OK;
     }
-    st = to_primitive(ev, &a); /* booleans become numbers below, as the other side's text would */
-    if (!st)
-        st = to_primitive(ev, &b);
+    st = to_primitives(ev, &a, &b); /* booleans become numbers below */
     if (st)
         return st;
     if (a.kind == b.kind) {
         *ret = expr_same(&a, &b);
         return STATUS_OK;
     }
-    st = number_of(ev, &a, &x);
-    if (!st)
-        st = number_of(ev, &b, &y);
+    st = numbers_of(ev, a, b, &x, &y);
     if (!st)
         *ret = x == y;
     return st;
@@ -180,19 +185,15 @@ static Status compare(struct evaluation *ev, enum expr_op op, struct expr_value 
                       struct expr_value b, bool *ret)
 {
     double x, y;
-    Status st = to_primitive(ev, &a);
+    Status st = to_primitives(ev, &a, &b);
 
-    if (!st)
-        st = to_primitive(ev, &b);
     if (st)
         return st;
     if (a.kind == EXPR_TEXT && b.kind == EXPR_TEXT) {
         x = expr_text_cmp(a.s, b.s);
         y = 0;
     } else {
-        st = number_of(ev, &a, &x);
-        if (!st)
-            st = number_of(ev, &b, &y);
+        st = numbers_of(ev, a, b, &x, &y);
         if (st)
             return st;
     }
@@ -206,7 +207,7 @@ static Status contains(struct evaluation *ev, const struct expr_value *a,
     *ret = false;
     if (b->kind == EXPR_TEXT) {
         struct str text;
-        Status st = text_of(ev, a, &text);
+        Status st = expr_text_of(ev, *a, &text);
 
         if (!st)
             *ret = text.n == 0 || str_find(b->s, text) < b->s.n;
@@ -243,9 +244,7 @@ static Status apply(struct evaluation *ev, enum expr_op op, const struct expr_va
     case OP_FLOORDIV:
     case OP_MOD:
     case OP_POW:
-        st = number_of(ev, a, &x);
-        if (!st)
-            st = number_of(ev, b, &y);
+        st = numbers_of(ev, *a, *b, &x, &y);
         if (!st)
             *ret = expr_number(calculate(op, x, y));
         return st;
@@ -317,9 +316,9 @@ static Status read_name(struct evaluation *ev, const struct node *n, struct expr
     if (expr_is_list(&subject)) {
         subject = expr_list_at(&subject, 0);
         if (subject.kind == EXPR_MISSING || subject.kind == EXPR_NULL)
-            return fails(ev, n, "A name is read from a list without a first element");
+            return expr_fails(ev, n, "A name is read from a list without a first element");
     }
-    *v = expr_own(&subject, ev->scope, name, ev->arena);
+    *v = expr_own(&subject, ev->scope, name);
     return STATUS_OK;
 }
 
@@ -337,10 +336,10 @@ static Status read_index(struct evaluation *ev, const struct step *step, struct 
         return STATUS_OK;
     }
     if (v->kind == EXPR_MISSING || v->kind == EXPR_NULL)
-        return fails(ev, step->content, "An index is read from a missing value");
-    st = text_of(ev, &key, &text);
+        return expr_fails(ev, step->content, "An index is read from a missing value");
+    st = expr_text_of(ev, key, &text);
     if (!st)
-        *v = expr_own(v, ev->scope, text, ev->arena);
+        *v = expr_own(v, ev->scope, text);
     return st;
 }
 
@@ -495,14 +494,15 @@ static Status eval_ternary(struct evaluation *ev, const struct node *n, struct e
     if (st)
         return st;
     if (!expr_truthy(ret))
-        return n->kids[2] ? eval(ev, n->kids[2], ret) : fails(ev, n, "Nothing follows the \":\"");
+        return n->kids[2] ? eval(ev, n->kids[2], ret)
+                          : expr_fails(ev, n, "Nothing follows the \":\"");
     return n->kids[1] ? eval(ev, n->kids[1], ret) : STATUS_OK;
 }
 
 static struct expr_value eval_name(const struct evaluation *ev, const struct node *n)
 {
     if (n->relative && ev->element && expr_truthy(ev->element))
-        return expr_own(ev->element, ev->scope, n->name, ev->arena);
+        return expr_own(ev->element, ev->scope, n->name);
     return expr_scope_get(ev->scope, n->name);
 }
 
@@ -537,7 +537,7 @@ static Status eval(struct evaluation *ev, const struct node *n, struct expr_valu
     case N_TERNARY:
         return eval_ternary(ev, n, ret);
     case N_BAD:
-        return fails(ev, n, n->name.p);
+        return expr_fails(ev, n, n->name.p);
     }
     return STATUS_OK;
 }

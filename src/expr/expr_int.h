@@ -85,13 +85,13 @@ struct node {
     struct step *steps;
     size_t n_steps;
     void *regex; /* pcre2_code of a match() whose pattern is a literal */
+    struct node *next_regex;
 };
 
 struct expr {
     struct arena *arena;
     struct node *root;
-    void **regexes;
-    size_t n_regexes, cap_regexes;
+    struct node *first_regex;
 };
 
 struct evaluation {
@@ -115,7 +115,7 @@ const struct expr_function *expr_function_find(struct str name); /* NULL */
 bool expr_is_object(const struct expr_value *v);
 /* Own member or element by its text; missing otherwise. Never fails. */
 struct expr_value expr_own(const struct expr_value *v, const struct expr_scope *scope,
-                           struct str key, struct arena *a);
+                           struct str key);
 struct expr_value expr_scope_get(const struct expr_scope *scope, struct str name);
 bool expr_same(const struct expr_value *a, const struct expr_value *b); /* === of 2.3 */
 size_t expr_units(struct str s);                                        /* UTF-16 length */
@@ -126,9 +126,18 @@ int expr_digits(double v, char digits[20], int *ret_n);
 struct expr_value expr_text(struct str s);
 struct expr_value expr_number(double n);
 struct expr_value expr_bool(bool b);
-Status expr_full(struct evaluation *ev, const char *what);
+
+/* lex.c */
+/* The character at byte i and its length; 0 and 0 where there is none. */
+uint32_t expr_code_point(struct str s, size_t i, size_t *ret_n);
 /* Length of the white space character at i, 0: none. */
 size_t expr_space_at(struct str s, size_t i);
+
+/* eval.c: for operators and functions alike. */
+Status expr_fails(struct evaluation *ev, const struct node *n, const char *sentence);
+Status expr_full(struct evaluation *ev, const char *what);
+Status expr_text_of(struct evaluation *ev, struct expr_value v, struct str *ret);
+Status expr_number_of(struct evaluation *ev, struct expr_value v, double *ret);
 
 /* regex.c */
 Status expr_regex_compile(struct str pattern, void **ret, struct err *err) MUST_USE;

@@ -13,28 +13,6 @@ static struct expr_value arg(const struct expr_value *args, size_t n, size_t i)
     return i < n ? args[i] : (struct expr_value){ .kind = EXPR_MISSING };
 }
 
-static Status fails(struct evaluation *ev, const char *sentence)
-{
-    return err_set(ev->err, STATUS_INVALID, NULL, "%s (column %u)", sentence, ev->node->at + 1);
-}
-
-static Status text_of(struct evaluation *ev, struct expr_value v, struct str *ret)
-{
-    Status st = expr_to_text(&v, ev->arena, ret);
-
-    if (st == STATUS_TOO_BIG)
-        return expr_full(ev, "A text");
-    return st ? err_set(ev->err, STATUS_FULL, NULL, "The evaluation needs too much memory")
-              : STATUS_OK;
-}
-
-static Status number_of(struct evaluation *ev, struct expr_value v, double *ret)
-{
-    Status st = expr_to_number(&v, ev->arena, ret);
-
-    return st ? err_set(ev->err, st, NULL, "The evaluation needs too much memory") : STATUS_OK;
-}
-
 static Status give_text(struct evaluation *ev, struct str s, struct expr_value *ret)
 {
     *ret = expr_text(s.n ? arena_dup(ev->arena, s) : STR(""));
@@ -61,15 +39,6 @@ static size_t digits_at(struct str s, size_t i)
     return n;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static double lead_int_text(struct str s)
 {
     double sign = 1, v = 0;
@@ -82,10 +51,10 @@ static double lead_int_text(struct str s)
     }
     if (i + 1 < s.n && s.p[i] == '0' && (s.p[i + 1] == 'x' || s.p[i + 1] == 'X')) {
         i += 2;
-        if (i >= s.n || hex_digit(s.p[i]) < 0)
+        if (i >= s.n || str_hex_digit(s.p[i]) < 0)
             return NAN;
-        for (; i < s.n && hex_digit(s.p[i]) >= 0; i++)
-            v = v * 16 + hex_digit(s.p[i]);
+        for (; i < s.n && str_hex_digit(s.p[i]) >= 0; i++)
+            v = v * 16 + str_hex_digit(s.p[i]);
         return sign * v;
     }
     n = digits_at(s, i);
@@ -126,7 +95,7 @@ static double lead_float_text(struct str s)
 static Status lead_int(struct evaluation *ev, struct expr_value v, double *ret)
 {
     struct str text;
-    Status st = text_of(ev, v, &text);
+    Status st = expr_text_of(ev, v, &text);
 
     if (!st)
         *ret = lead_int_text(text);
@@ -141,7 +110,7 @@ static Status cut(struct evaluation *ev, struct expr_value v, double *ret)
 
     if (!expr_truthy(&v))
         v = expr_number(0);
-    st = text_of(ev, v, &text);
+    st = expr_text_of(ev, v, &text);
     if (!st)
         *ret = floor(lead_float_text(text) * 100) / 100;
     return st;
@@ -157,7 +126,7 @@ static Status extreme(struct evaluation *ev, const struct expr_value *args, size
 
     for (size_t i = 0; i < n; i++) {
         double v;
-        Status st = number_of(ev, args[i], &v);
+        Status st = expr_number_of(ev, args[i], &v);
 
         if (st)
             return st;
@@ -185,7 +154,7 @@ static Status fn_floor(struct evaluation *ev, const struct expr_value *args, siz
                        struct expr_value *ret)
 {
     double v;
-    Status st = number_of(ev, arg(args, n, 0), &v);
+    Status st = expr_number_of(ev, arg(args, n, 0), &v);
 
     *ret = expr_number(st ? 0 : floor(v));
     return st;
@@ -195,7 +164,7 @@ static Status fn_ceil(struct evaluation *ev, const struct expr_value *args, size
                       struct expr_value *ret)
 {
     double v;
-    Status st = number_of(ev, arg(args, n, 0), &v);
+    Status st = expr_number_of(ev, arg(args, n, 0), &v);
 
     *ret = expr_number(st ? 0 : ceil(v));
     return st;
@@ -205,7 +174,7 @@ static Status fn_round(struct evaluation *ev, const struct expr_value *args, siz
                        struct expr_value *ret)
 {
     double v, low;
-    Status st = number_of(ev, arg(args, n, 0), &v);
+    Status st = expr_number_of(ev, arg(args, n, 0), &v);
 
     if (st)
         return st;
@@ -220,12 +189,12 @@ static Status fn_clamp(struct evaluation *ev, const struct expr_value *args, siz
                        struct expr_value *ret)
 {
     double v, lo, hi;
-    Status st = number_of(ev, arg(args, n, 0), &v);
+    Status st = expr_number_of(ev, arg(args, n, 0), &v);
 
     if (!st)
-        st = number_of(ev, arg(args, n, 1), &lo);
+        st = expr_number_of(ev, arg(args, n, 1), &lo);
     if (!st)
-        st = number_of(ev, arg(args, n, 2), &hi);
+        st = expr_number_of(ev, arg(args, n, 2), &hi);
     if (st)
         return st;
     if (isnan(v) || isnan(lo) || isnan(hi)) {
@@ -314,7 +283,7 @@ static Status fn_number(struct evaluation *ev, const struct expr_value *args, si
     const struct expr_value a = arg(args, n, 0);
     AUTO_BUF struct buf out = { 0 };
     double v;
-    Status st = number_of(ev, a, &v);
+    Status st = expr_number_of(ev, a, &v);
 
     if (st)
         return st;
@@ -349,10 +318,10 @@ static Status fn_pct(struct evaluation *ev, const struct expr_value *args, size_
     const struct expr_value of = arg(args, n, 1), whole = arg(args, n, 2);
     char number[EXPR_NUMBER_TEXT], text[EXPR_NUMBER_TEXT + 2];
     double v, max = 100;
-    Status st = number_of(ev, arg(args, n, 0), &v);
+    Status st = expr_number_of(ev, arg(args, n, 0), &v);
 
     if (!st && expr_truthy(&of))
-        st = number_of(ev, of, &max);
+        st = expr_number_of(ev, of, &max);
     if (st)
         return st;
     v = v * 100 / max;
@@ -409,7 +378,7 @@ static Status fn_encode(struct evaluation *ev, const struct expr_value *args, si
     static const char plain[] = "-_.!~*'()";
     AUTO_BUF struct buf out = { 0 };
     struct str s;
-    Status st = text_of(ev, arg(args, n, 0), &s);
+    Status st = expr_text_of(ev, arg(args, n, 0), &s);
 
     if (st)
         return st;
@@ -433,7 +402,7 @@ static Status fn_count(struct evaluation *ev, const struct expr_value *args, siz
     if (!expr_truthy(&v))
         *ret = expr_number(0);
     else if (v.kind == EXPR_TEXT || expr_is_list(&v) || expr_is_object(&v))
-        *ret = expr_own(&v, ev->scope, STR("length"), ev->arena);
+        *ret = expr_own(&v, ev->scope, STR("length"));
     return STATUS_OK;
 }
 
@@ -448,12 +417,12 @@ static Status fn_find(struct evaluation *ev, const struct expr_value *args, size
     Status st;
 
     if (!expr_is_list(&list))
-        return fails(ev, "find() needs a list");
+        return expr_fails(ev, ev->node, "find() needs a list");
     if (count > EXPR_LIST_MAX || !out || !kept)
         return expr_full(ev, "A list");
-    st = text_of(ev, arg(args, n, 1), &key);
+    st = expr_text_of(ev, arg(args, n, 1), &key);
     if (!st)
-        st = text_of(ev, arg(args, n, 2), &needle);
+        st = expr_text_of(ev, arg(args, n, 2), &needle);
     for (size_t i = 0; i < count && !st; i++) {
         const struct expr_value e = expr_list_at(&list, i);
         struct str text;
@@ -461,8 +430,8 @@ static Status fn_find(struct evaluation *ev, const struct expr_value *args, size
         if (++ev->steps > EXPR_STEPS_MAX)
             return expr_full(ev, "The evaluation");
         if (e.kind == EXPR_MISSING || e.kind == EXPR_NULL)
-            return fails(ev, "find() met an element that is null");
-        st = text_of(ev, expr_own(&e, ev->scope, key, ev->arena), &text);
+            return expr_fails(ev, ev->node, "find() met an element that is null");
+        st = expr_text_of(ev, expr_own(&e, ev->scope, key), &text);
         if (!st && (needle.n == 0 || str_find(text, needle) < text.n))
             kept[out->n++] = e;
     }
@@ -482,7 +451,7 @@ static Status fn_includes(struct evaluation *ev, const struct expr_value *args, 
         return STATUS_OK;
     if (hay.kind == EXPR_TEXT) {
         struct str text;
-        Status st = text_of(ev, needle, &text);
+        Status st = expr_text_of(ev, needle, &text);
 
         *ret = expr_bool(!st && (text.n == 0 || str_find(hay.s, text) < hay.s.n));
         return st;
@@ -510,13 +479,13 @@ static Status fn_match(struct evaluation *ev, const struct expr_value *args, siz
     *ret = expr_bool(false);
     if (subject.kind == EXPR_MISSING || subject.kind == EXPR_NULL)
         return STATUS_OK;
-    st = text_of(ev, subject, &text);
+    st = expr_text_of(ev, subject, &text);
     if (!st && ev->node->regex) {
         st = expr_regex_run(ev->node->regex, text, &yes, ev->err);
     } else if (!st && pattern.kind == EXPR_MISSING) {
         yes = true;
     } else if (!st) {
-        st = text_of(ev, pattern, &regex);
+        st = expr_text_of(ev, pattern, &regex);
         if (!st)
             st = expr_regex(regex, text, &yes, ev->err);
     }
@@ -533,7 +502,7 @@ static Status fn_server(struct evaluation *ev, const struct expr_value *args, si
     struct str id, title;
 
     *ret = arg(args, n, 0);
-    Status st = text_of(ev, *ret, &id);
+    Status st = expr_text_of(ev, *ret, &id);
     if (!st && host && host->server_title && host->server_title(host->ctx, id, &title))
         *ret = expr_text(title);
     return st;
@@ -544,7 +513,7 @@ static Status fn_event(struct evaluation *ev, const struct expr_value *args, siz
 {
     const struct expr_host *host = ev->scope->host;
     struct str id, title;
-    Status st = text_of(ev, arg(args, n, 0), &id);
+    Status st = expr_text_of(ev, arg(args, n, 0), &id);
 
     if (!st && host && host->event_title && host->event_title(host->ctx, id, &title))
         *ret = expr_text(title);

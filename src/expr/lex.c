@@ -29,7 +29,7 @@ Status expr_error_at(struct err *err, struct str source, size_t at, const char *
 
 /* ---- characters ---- */
 
-static uint32_t code_point(struct str s, size_t i, size_t *ret_n)
+uint32_t expr_code_point(struct str s, size_t i, size_t *ret_n)
 {
     const unsigned char *p = (const unsigned char *)s.p + i;
     const size_t n = str_utf8_at(s, i);
@@ -50,7 +50,7 @@ static uint32_t code_point(struct str s, size_t i, size_t *ret_n)
 size_t expr_space_at(struct str s, size_t i)
 {
     size_t n = 0;
-    const uint32_t c = i < s.n ? code_point(s, i, &n) : 0;
+    const uint32_t c = i < s.n ? expr_code_point(s, i, &n) : 0;
 
     if ((c >= 9 && c <= 13) || c == ' ' || c == 0xa0 || c == 0xfeff || c == 0x1680 ||
         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
@@ -79,7 +79,7 @@ static size_t name_char(struct str s, size_t i, bool first)
         return 0;
     if (is_word(s.p[i]) || s.p[i] == '$')
         return first && is_digit(s.p[i]) ? 0 : 1;
-    c = code_point(s, i, &n);
+    c = expr_code_point(s, i, &n);
     if ((c >= 0xc0 && c <= 0xff && c != 0xd7 && c != 0xf7) || (c >= 0x410 && c <= 0x44f))
         return n;
     return 0;

@@ -145,27 +145,33 @@ static struct node *parse_inner(struct parser *p, bool *ret_relative)
     return n;
 }
 
+/* The array with room for one more behind its n elements: its size doubles at 4, 8, 16 ... */
+static void *with_room(struct parser *p, void *old, size_t n, size_t size)
+{
+    void *v = old;
+
+    if (n == 0)
+        return take_memory(p, 4 * size);
+    if (n >= 4 && (n & (n - 1)) == 0) {
+        v = take_memory(p, 2 * n * size);
+        if (v)
+            memcpy(v, old, n * size);
+    }
+    return v;
+}
+
 struct kids {
     struct node **v;
     struct str *keys;
-    size_t n, cap;
+    size_t n;
 };
 
 static bool add_kid(struct parser *p, struct kids *k, struct node *kid, struct str key)
 {
-    if (k->n == k->cap) {
-        const size_t cap = k->cap ? k->cap * 2 : 4;
-        struct node **v = take_memory(p, cap * sizeof *v);
-        struct str *keys = take_memory(p, cap * sizeof *keys);
-
-        if (!v || !keys)
-            return false;
-        if (k->n) {
-            memcpy(v, k->v, k->n * sizeof *v);
-            memcpy(keys, k->keys, k->n * sizeof *keys);
-        }
-        *k = (struct kids){ v, keys, k->n, cap };
-    }
+    k->v = with_room(p, k->v, k->n, sizeof *k->v);
+    k->keys = with_room(p, k->keys, k->n, sizeof *k->keys);
+    if (!k->v || !k->keys)
+        return false;
     k->v[k->n] = kid;
     k->keys[k->n++] = key;
     return count_term(p);
@@ -292,49 +298,30 @@ static struct node *parse_call(struct parser *p, struct str name, uint32_t at)
     return n;
 }
 
-static bool keep_regex(struct parser *p, struct node *call)
+/* A pattern that is known already is compiled with the expression; a bad one is an error of the
+ * evaluation. */
+static void keep_regex(struct parser *p, struct node *call)
 {
-    struct expr *e = p->e;
-
     if (!str_eq_z(call->name, "match") || call->n_kids < 2 || call->kids[1]->kind != N_LITERAL ||
-        call->kids[1]->literal.kind != EXPR_TEXT)
-        return true;
-    if (e->n_regexes == e->cap_regexes) {
-        const size_t cap = e->cap_regexes ? e->cap_regexes * 2 : 4;
-        void **v = realloc(e->regexes, cap * sizeof *v);
-
-        if (!v) {
-            p->status = err_set(p->err, STATUS_NOMEM, NULL, "out of memory");
-            return false;
-        }
-        e->regexes = v;
-        e->cap_regexes = cap;
-    }
-    /* a bad pattern is an error of the evaluation */
-    if (!expr_regex_compile(call->kids[1]->literal.s, &call->regex, NULL))
-        e->regexes[e->n_regexes++] = call->regex;
-    return true;
+        call->kids[1]->literal.kind != EXPR_TEXT ||
+        expr_regex_compile(call->kids[1]->literal.s, &call->regex, NULL))
+        return;
+    call->next_regex = p->e->first_regex;
+    p->e->first_regex = call;
 }
 
 /* ---- what follows an operand ---- */
 
 struct tail {
     struct step *v;
-    size_t n, cap;
+    size_t n;
 };
 
 static bool add_step(struct parser *p, struct tail *t, struct step step)
 {
-    if (t->n == t->cap) {
-        const size_t cap = t->cap ? t->cap * 2 : 4;
-        struct step *v = take_memory(p, cap * sizeof *v);
-
-        if (!v)
-            return false;
-        if (t->n)
-            memcpy(v, t->v, t->n * sizeof *v);
-        *t = (struct tail){ v, t->n, cap };
-    }
+    t->v = with_room(p, t->v, t->n, sizeof *t->v);
+    if (!t->v)
+        return false;
     t->v[t->n++] = step;
     return count_term(p);
 }
@@ -458,8 +445,8 @@ static struct node *parse_postfix(struct parser *p)
                 return NULL;
             if (callable == CALL_RESULT)
                 call = bad_node(p, at, "This cannot be called");
-            else if (!keep_regex(p, call))
-                return NULL;
+            else
+                keep_regex(p, call);
             head = call;
             tail = (struct tail){ 0 };
             full = true;
@@ -633,9 +620,8 @@ void expr_free(struct expr *e)
 {
     if (!e)
         return;
-    for (size_t i = 0; i < e->n_regexes; i++)
-        expr_regex_free(e->regexes[i]);
-    free(e->regexes);
+    for (const struct node *n = e->first_regex; n; n = n->next_regex)
+        expr_regex_free(n->regex);
     arena_free(e->arena);
     free(e);
 }

@@ -106,24 +106,15 @@ static uint16_t *units_of(struct str s, size_t *ret_n)
     uint16_t *out = malloc((s.n + 1) * sizeof *out); /* never more units than bytes */
     size_t n = 0;
 
-    for (size_t i = 0; out && i < s.n;) {
-        const unsigned char *p = (const unsigned char *)s.p + i;
-        const size_t bytes = str_utf8_at(s, i);
+    for (size_t i = 0, bytes; out && i < s.n; i += bytes ? bytes : 1) {
+        const uint32_t c = expr_code_point(s, i, &bytes);
 
         if (bytes == 4) {
-            const uint32_t c = (((uint32_t)(p[0] & 7) << 18) | ((uint32_t)(p[1] & 63) << 12) |
-                                ((uint32_t)(p[2] & 63) << 6) | (p[3] & 63u)) -
-                               0x10000u;
-            out[n++] = (uint16_t)(0xd800u | (c >> 10));
-            out[n++] = (uint16_t)(0xdc00u | (c & 0x3ffu));
-        } else if (bytes == 3) {
-            out[n++] = (uint16_t)(((p[0] & 15u) << 12) | ((p[1] & 63u) << 6) | (p[2] & 63u));
-        } else if (bytes == 2) {
-            out[n++] = (uint16_t)(((p[0] & 31u) << 6) | (p[1] & 63u));
+            out[n++] = (uint16_t)(0xd800u | ((c - 0x10000u) >> 10));
+            out[n++] = (uint16_t)(0xdc00u | ((c - 0x10000u) & 0x3ffu));
         } else {
-            out[n++] = bytes ? p[0] : 0xfffd;
+            out[n++] = bytes ? (uint16_t)c : 0xfffd;
         }
-        i += bytes ? bytes : 1;
     }
     *ret_n = n;
     return out;

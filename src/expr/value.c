@@ -229,23 +229,16 @@ Status expr_to_text(const struct expr_value *v, struct arena *a, struct str *ret
 
 /* ---- to number ---- */
 
-static bool digits_of(struct str s, unsigned base, double *ret)
+static bool digits_of(struct str s, int base, double *ret)
 {
     double sum = 0;
 
     if (s.n == 0)
         return false;
     for (size_t i = 0; i < s.n; i++) {
-        const char c = s.p[i];
-        unsigned d = 99;
+        const int d = str_hex_digit(s.p[i]);
 
-        if (c >= '0' && c <= '9')
-            d = (unsigned)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            d = (unsigned)(c - 'a') + 10;
-        else if (c >= 'A' && c <= 'F')
-            d = (unsigned)(c - 'A') + 10;
-        if (d >= base)
+        if (d < 0 || d >= base)
             return false;
         sum = sum * base + d;
     }
@@ -323,9 +316,9 @@ double expr_text_number(struct str s)
     if (s.n == 0)
         return 0;
     if (s.n > 2 && s.p[0] == '0' && strchr("xXbBoO", s.p[1])) {
-        const unsigned base = s.p[1] == 'x' || s.p[1] == 'X'   ? 16
-                              : s.p[1] == 'o' || s.p[1] == 'O' ? 8
-                                                               : 2;
+        const int base = s.p[1] == 'x' || s.p[1] == 'X'   ? 16
+                         : s.p[1] == 'o' || s.p[1] == 'O' ? 8
+                                                          : 2;
         return digits_of(str_slice(s, 2, s.n), base, &v) ? v : NAN;
     }
     if (str_eq_z(s, "Infinity") || str_eq_z(s, "+Infinity"))
@@ -453,11 +446,10 @@ struct expr_value expr_scope_get(const struct expr_scope *scope, struct str name
 }
 
 struct expr_value expr_own(const struct expr_value *v, const struct expr_scope *scope,
-                           struct str key, struct arena *a)
+                           struct str key)
 {
     const size_t i = index_of(key);
 
-    (void)a;
     if (v->kind == EXPR_SCOPE)
         return expr_scope_get(scope, key);
     if (v->kind == EXPR_JSON && yyjson_is_obj(v->j))

@@ -3,15 +3,6 @@
 
 #include "base/buf.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 struct str http_url_decode(struct arena *a, struct str s, bool plus_is_space)
 {
     char *out;
@@ -23,8 +14,8 @@ struct str http_url_decode(struct arena *a, struct str s, bool plus_is_space)
     if (!out)
         return STR_NONE;
     for (size_t i = 0; i < s.n; i++) {
-        const int high = s.p[i] == '%' && i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        const int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+        const int high = s.p[i] == '%' && i + 2 < s.n ? str_hex_digit(s.p[i + 1]) : -1;
+        const int low = high >= 0 ? str_hex_digit(s.p[i + 2]) : -1;
         if (low >= 0) {
             out[n++] = (char)(high << 4 | low);
             i += 2;

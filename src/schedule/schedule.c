@@ -1,6 +1,8 @@
 /* Matching and searching; see schedule.h. */
 #include "schedule/schedule.h"
 
+#include "base/date.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -82,11 +84,6 @@ Status schedule_parse(yyjson_val *trigger, struct schedule *ret, struct err *err
 
 /* ---- one minute ---- */
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b != 0 && (a < 0) != (b < 0));
-}
-
 static bool year_ok(const struct schedule *s, int64_t year)
 {
     for (size_t i = 0; i < s->n_years; i++) {
@@ -99,23 +96,21 @@ static bool year_ok(const struct schedule *s, int64_t year)
 static bool day_ok(const struct schedule *s, int64_t year, unsigned month, unsigned day,
                    int64_t days)
 {
-    const unsigned weekday = (unsigned)(((days + 4) % 7 + 7) % 7);
-
-    if (s->some_weekdays && !(s->weekdays >> weekday & 1))
+    if (s->some_weekdays && !(s->weekdays >> date_weekday(days) & 1))
         return false;
     return !s->some_days || (s->days >> day & 1) ||
-           (s->last_days >> (days_in_month(year, month) - day + 1) & 1);
+           (s->last_days >> (date_month_days(year, month) - day + 1) & 1);
 }
 
 bool schedule_matches(const struct schedule *s, const struct zone *z, int64_t minute)
 {
-    const int64_t local = floor_div(minute + zone_offset(z, minute), 60);
-    const int64_t days = floor_div(local, 1440);
+    const int64_t local = div_floor(minute + zone_offset(z, minute), 60);
+    const int64_t days = div_floor(local, 1440);
     const unsigned of_day = (unsigned)(local - days * 1440);
     int64_t year;
     unsigned month, day;
 
-    civil_from_days(days, &year, &month, &day);
+    date_from_days(days, &year, &month, &day);
     return year_ok(s, year) && (!s->some_months || (s->months >> month & 1)) &&
            day_ok(s, year, month, day, days) && (!s->some_hours || (s->hours >> of_day / 60 & 1)) &&
            (!s->some_minutes || (s->minutes >> of_day % 60 & 1));
@@ -140,8 +135,8 @@ static bool next_day(const struct schedule *s, int64_t *days, int64_t until_days
     int64_t year;
     unsigned month, day;
 
-    civil_from_days(*days, &year, &month, &day);
-    while (days_from_civil(year, month, day) < until_days) {
+    date_from_days(*days, &year, &month, &day);
+    while (date_to_days(year, month, day) < until_days) {
         size_t y = 0;
 
         while (y < s->n_years && s->years[y] < year)
@@ -162,8 +157,8 @@ static bool next_day(const struct schedule *s, int64_t *days, int64_t until_days
         if (m != month)
             day = 1;
         month = m;
-        const int64_t first = days_from_civil(year, month, 1);
-        for (; day <= days_in_month(year, month); day++) {
+        const int64_t first = date_to_days(year, month, 1);
+        for (; day <= date_month_days(year, month); day++) {
             if (day_ok(s, year, month, day, first + day - 1)) {
                 *days = first + day - 1;
                 return *days < until_days;
@@ -182,9 +177,9 @@ static bool next_day(const struct schedule *s, int64_t *days, int64_t until_days
 /* First fitting local minute in [from, until); -1: none. */
 static bool next_local(const struct schedule *s, int64_t from, int64_t until, int64_t *ret)
 {
-    int64_t days = floor_div(from, 1440);
+    int64_t days = div_floor(from, 1440);
     unsigned of_day = (unsigned)(from - days * 1440);
-    const int64_t until_days = floor_div(until - 1, 1440) + 1;
+    const int64_t until_days = div_floor(until - 1, 1440) + 1;
 
     for (;;) {
         const int64_t wanted = days;
@@ -215,7 +210,7 @@ static bool next_local(const struct schedule *s, int64_t from, int64_t until, in
 
 int64_t schedule_next(const struct schedule *s, const struct zone *z, int64_t after, int64_t until)
 {
-    int64_t at = (floor_div(after, 60) + 1) * 60;
+    int64_t at = (div_floor(after, 60) + 1) * 60;
 
     if (until - at > SCHEDULE_HORIZON)
         until = at + SCHEDULE_HORIZON;
@@ -223,17 +218,17 @@ int64_t schedule_next(const struct schedule *s, const struct zone *z, int64_t af
         const int32_t offset = zone_offset(z, at);
         const int64_t change = zone_change_after(z, at);
         const int64_t end = change < until ? change : until;
-        const int64_t last = floor_div(end - 1 + offset, 60); /* local minute of its last second */
+        const int64_t last = div_floor(end - 1 + offset, 60); /* local minute of its last second */
         int64_t local;
 
-        if (next_local(s, floor_div(at + offset, 60), last + 1, &local)) {
+        if (next_local(s, div_floor(at + offset, 60), last + 1, &local)) {
             /* the whole UTC minute that lies in this local one */
-            const int64_t minute = -floor_div(-(local * 60 - offset), 60) * 60;
+            const int64_t minute = -div_floor(-(local * 60 - offset), 60) * 60;
 
             if (minute < end)
                 return minute;
         }
-        at = -floor_div(-end, 60) * 60;
+        at = -div_floor(-end, 60) * 60;
     }
     return -1;
 }
@@ -339,13 +334,12 @@ static void put(struct out *o, size_t trigger, double now, double until)
 }
 
 /* Precision gives a job a second of its list, else delay puts the only one off. */
-static void put_due(struct out *o, size_t trigger, yyjson_val *triggers, int64_t minute)
+static void put_due(struct out *o, size_t trigger, yyjson_val *seconds, double delay,
+                    int64_t minute)
 {
-    yyjson_val *seconds = json_get(find_on(triggers, "precision"), "seconds");
     yyjson_arr_iter it = yyjson_arr_iter_with(seconds);
     yyjson_val *second;
     double v;
-    const double delay = json_double(find_on(triggers, "delay"), "duration", 0);
 
     if (yyjson_arr_size(seconds) == 0) {
         put(o, trigger, (double)minute, delay > 0 ? (double)minute + delay : 0);
@@ -363,8 +357,12 @@ size_t schedule_launches(yyjson_val *triggers, const struct schedule_host *host,
     struct out o = { .v = ret, .max = max };
     yyjson_arr_iter it = yyjson_arr_iter_with(triggers);
     yyjson_val *t, *every = find_on(triggers, "nth");
+    yyjson_val *seconds = json_get(find_on(triggers, "precision"), "seconds");
+    const double delay = json_double(find_on(triggers, "delay"), "duration", 0);
     double hits[60];
 
+    if (!ranges_allow(triggers, minute))
+        return 0;
     for (size_t i = 0; (t = yyjson_arr_iter_next(&it)) != NULL; i++) {
         if (is_on(t, "interval")) {
             const size_t n = interval_hits(json_double(t, "start", 0),
@@ -373,12 +371,10 @@ size_t schedule_launches(yyjson_val *triggers, const struct schedule_host *host,
             for (size_t h = 0; h < n; h++)
                 put(&o, i, (double)minute + hits[h], (double)minute + hits[h]);
         } else if (is_due(t, host, minute)) {
-            put_due(&o, i, triggers, minute);
+            put_due(&o, i, seconds, delay, minute);
         }
     }
-    if (o.n == 0 || !ranges_allow(triggers, minute))
-        return 0;
-    if (every) {
+    if (o.n > 0 && every) {
         if (--*nth > 0)
             return 0;
         *nth = json_i64(every, "every", 1);

@@ -1,6 +1,7 @@
 /* The reader of TZif files and of the POSIX rule in their footer. */
 #include "schedule/zone.h"
 
+#include "base/date.h"
 #include "base/file.h"
 
 #include <stdlib.h>
@@ -26,44 +27,6 @@ struct zone {
     int32_t std, dst;
     struct rule_date begin, end;
 };
-
-/* ---- calendar ---- */
-
-int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
-{
-    const int64_t y = month <= 2 ? year - 1 : year;
-    const int64_t era = (y >= 0 ? y : y - 399) / 400;
-    const int64_t yoe = y - era * 400;
-    const int64_t doy = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-void civil_from_days(int64_t days, int64_t *ret_year, unsigned *ret_month, unsigned *ret_day)
-{
-    const int64_t z = days + 719468;
-    const int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    const int64_t doe = z - era * 146097;
-    const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    const int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    const int64_t mp = (5 * doy + 2) / 153;
-
-    *ret_day = (unsigned)(doy - (153 * mp + 2) / 5 + 1);
-    *ret_month = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
-    *ret_year = yoe + era * 400 + (*ret_month <= 2);
-}
-
-static bool is_leap(int64_t y)
-{
-    return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-}
-
-unsigned days_in_month(int64_t year, unsigned month)
-{
-    static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-
-    return month == 2 && is_leap(year) ? 29 : days[month - 1];
-}
 
 /* ---- the footer ---- */
 
@@ -174,16 +137,16 @@ static bool parse_rule(struct zone *z, struct str s)
 /* The day of a rule in a year, since 1970. */
 static int64_t rule_day(const struct rule_date *d, int64_t year)
 {
-    const int64_t new_year = days_from_civil(year, 1, 1);
+    const int64_t new_year = date_to_days(year, 1, 1);
 
     if (d->form == 'J') /* 1..365, never 29 February */
-        return new_year + d->day - 1 + (is_leap(year) && d->day >= 60);
+        return new_year + d->day - 1 + (date_is_leap(year) && d->day >= 60);
     if (d->form == '0')
         return new_year + d->day;
-    const int64_t first = days_from_civil(year, (unsigned)d->month, 1);
-    const int weekday = (int)(((first + 4) % 7 + 7) % 7);
+    const int64_t first = date_to_days(year, (unsigned)d->month, 1);
+    const int weekday = (int)date_weekday(first);
     int64_t day = first + (d->day - weekday + 7) % 7 + (d->week - 1) * 7;
-    if (day >= first + (int64_t)days_in_month(year, (unsigned)d->month))
+    if (day >= first + (int64_t)date_month_days(year, (unsigned)d->month))
         day -= 7;
     return day;
 }
@@ -203,7 +166,7 @@ static int64_t year_of(int64_t at)
     int64_t year;
     unsigned month, day;
 
-    civil_from_days(at >= 0 ? at / 86400 : (at - 86399) / 86400, &year, &month, &day);
+    date_from_days(div_floor(at, 86400), &year, &month, &day);
     return year;
 }
 

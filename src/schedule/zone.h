@@ -28,9 +28,4 @@ int32_t zone_offset(const struct zone *z, int64_t at);
 /* The first instant after `at` from which on another offset may hold; INT64_MAX: none. */
 int64_t zone_change_after(const struct zone *z, int64_t at);
 
-/* The calendar, proleptic Gregorian. Days since 1970-01-01. */
-int64_t days_from_civil(int64_t year, unsigned month, unsigned day);
-void civil_from_days(int64_t days, int64_t *ret_year, unsigned *ret_month, unsigned *ret_day);
-unsigned days_in_month(int64_t year, unsigned month);
-
 #endif
